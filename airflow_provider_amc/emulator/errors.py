@@ -1,0 +1,97 @@
+"""Errors in the shapes of Amazon's services.
+
+Which shape belongs where: reporting and instances ``{code, details}``, accounts ``{message, requestId}``, the Ads
+gateway's 401 ``{code, details, requestId}``, the API gateway ``{message}``, Login with Amazon
+``{error, error_description}`` (AMC API documentation, "Errors"; recorded responses in Amazon's Postman collection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TERMS_TEXT = "Terms and conditions must be accepted to continue"
+
+
+class ApiError(Exception):
+    """An error answer.
+
+    :param status: HTTP status.
+    :param body: JSON body; the request id is added where the shape has one (``requestId: None``).
+    :param headers: further response headers.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status} {dict(body)}")
+        self.status = status
+        self.body = dict(body)
+        self.headers = dict(headers or {})
+
+
+def amc_error(status: int, details: str) -> ApiError:
+    """An error of the reporting and instance APIs."""
+    return ApiError(status, {"code": str(status), "details": details})
+
+
+def bad_request(details: str) -> ApiError:
+    """The request is wrong (HTTP 400)."""
+    return amc_error(400, details)
+
+
+def unauthorized_request() -> ApiError:
+    """The account, marketplace or instance is not one the caller can reach (HTTP 403)."""
+    return amc_error(403, "Unauthorized request.")
+
+
+def authentication_failed() -> ApiError:
+    """The access token is missing, unknown or expired, or belongs to another client (HTTP 401)."""
+    return ApiError(401, {"code": "401", "details": "Authentication failed", "requestId": None})
+
+
+def terms_not_accepted(status: int) -> ApiError:
+    """Nobody accepted the AMC terms of the region yet (HTTP 401 or 403, the sources disagree)."""
+    return amc_error(status, TERMS_TEXT)
+
+
+def gateway_error(status: int, message: str, headers: Mapping[str, str] | None = None) -> ApiError:
+    """An error of the gateway in front of AMC."""
+    return ApiError(status, {"message": message}, headers)
+
+
+def lwa_error(status: int, error: str, description: str) -> ApiError:
+    """An error of Login with Amazon."""
+    return ApiError(status, {"error": error, "error_description": description, "request_id": None})
+
+
+_FAULT_TEXTS = {
+    429: "Too Many Requests",
+    500: "Internal server error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Endpoint request timed out",
+}
+
+
+def failure(status: int, operation: str, headers: Mapping[str, str]) -> ApiError:
+    """What a service that is overloaded or broken answers.
+
+    :param status: HTTP status, such as 429, 500, 503, 504.
+    :param operation: the operation that was asked for.
+    :param headers: further headers, such as ``Retry-After``.
+    """
+    text = _FAULT_TEXTS.get(status, "Internal server error")
+    if operation in ("token", "authorize"):
+        code = "temporarily_unavailable" if status in (429, 503) else "server_error"
+        error = lwa_error(status, code, text)
+    elif operation == "results":
+        code = {503: "SlowDown", 500: "InternalError"}.get(status, "InternalError")
+        error = ApiError(status, {"Code": code, "Message": text})
+    elif status == 500:
+        error = amc_error(500, text)
+    else:
+        error = gateway_error(status, text)
+    if status == 429 and operation not in ("token", "authorize", "results"):
+        error.headers["x-amzn-ErrorType"] = "TooManyRequestsException"
+        error.headers["amazon-advertising-api-throttled"] = "true"
+    error.headers.update(headers)
+    return error
