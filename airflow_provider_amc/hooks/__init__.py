@@ -1,0 +1,1 @@
+"""Airflow hook: a connection becomes an AMC client."""

@@ -1,0 +1,209 @@
+"""The hook: a connection of type ``amc`` becomes an :class:`~airflow_provider_amc.client.AmcClient`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook, conf, mask_secret
+
+from airflow_provider_amc.exceptions import AmcConfigurationError, AmcError
+from airflow_provider_amc.hooks.connection import ConnectionSettings, secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_amc.client import AmcClient
+
+
+class AmcHook(BaseHook):
+    """Connect to Amazon Marketing Cloud (AMC).
+
+    Login with Amazon (LwA) credentials come from the connection, or from an AWS Secrets Manager secret that the
+    connection names. The access token is refreshed when needed; it is never stored.
+
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``.
+    :param instance_id: AMC instance for calls that name none; replaces the connection's ``instance_id``.
+    """
+
+    conn_name_attr = "amc_conn_id"
+    default_conn_name = "amc_default"
+    conn_type = "amc"
+    hook_name = "Amazon Marketing Cloud"
+
+    def __init__(self, amc_conn_id: str = default_conn_name, *, instance_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.amc_conn_id = amc_conn_id
+        self.instance_id = instance_id
+
+    @cached_property
+    def conn(self) -> AmcClient:
+        """The client of this hook, made on first use."""
+        connection = self.get_connection(self.amc_conn_id)
+        settings = ConnectionSettings.read(connection, connection.extra_dejson)
+        return self._client(self._with_secret(settings), on_secret=mask_secret)
+
+    def get_conn(self) -> AmcClient:
+        """Return the AMC client.
+
+        :returns: one client per hook; it is safe to use from several threads.
+        :raises AmcConfigurationError: the connection, or the secret it names, is incomplete.
+        """
+        return self.conn
+
+    async def aget_conn(self) -> AmcClient:
+        """Return a client for use in a trigger: the connection is looked up without blocking the event loop.
+
+        The calls of the client itself block, so run them through :func:`asyncio.to_thread`.
+        """
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        connection = await get_async_connection(self.amc_conn_id, self)
+        settings = ConnectionSettings.read(connection, await get_async_extra_dejson(connection))
+        aws_connection = None
+        if settings.secret_id:
+            # Looked up here, because the Amazon hook would look it up synchronously in the triggerer.
+            aws_connection = await get_async_connection(settings.aws_conn_id)
+        settings = await asyncio.to_thread(self._with_secret, settings, aws_connection)
+        return await asyncio.to_thread(self._client, settings)
+
+    def get_df(self, workflow_execution_id: str, *, instance_id: str | None = None) -> pd.DataFrame:
+        """Read the result of an execution into a pandas DataFrame.
+
+        Types come from the execution's ``outputColumns``: whole numbers are nullable integers (18-digit ids stay exact
+        with missing values), decimals are exact, suppressed cells are missing. The result has to fit into memory;
+        use the transfers for large ones.
+
+        :param workflow_execution_id: an execution that has succeeded.
+        :param instance_id: its AMC instance. Default: that of the hook or the connection.
+        :raises AmcNotReadyError: the execution has no result yet.
+        :raises AmcResultError: a result file could not be read whole.
+        """
+        from airflow_provider_amc.landing.frame import read_frame
+
+        client = self.get_conn()
+        execution = client.executions.get(workflow_execution_id, instance_id=instance_id)
+        results = client.executions.results(workflow_execution_id, instance_id=instance_id)
+        return read_frame(execution.output_columns, results)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection step by step: token, account, instance.
+
+        :returns: whether it works, and the steps that passed or the first that failed with what to do about it.
+        """
+        passed: list[str] = []
+        step = "configuration"
+        try:
+            client = self.get_conn()
+            for name, check in self._checks(client):
+                step = name
+                passed.append(check())
+        except AmcError as error:
+            done = f"{'; '.join(passed)}. " if passed else ""
+            return False, f"{done}Failed at the step '{step}': {error}"
+        return True, "; ".join(passed) + "."
+
+    def _checks(self, client: AmcClient) -> list[tuple[str, Callable[[], str]]]:
+        def token() -> str:
+            client.fetch_token()
+            return "Token: Login with Amazon accepts the credentials"
+
+        def account() -> str:
+            accounts = [account.account_id for account in client.accounts.list()]
+            listed = ", ".join(account for account in accounts if account) or "none"
+            if not client.account_id:
+                raise AmcConfigurationError(
+                    f"account_id is not set in the connection's Extra. Accounts of these credentials: {listed}."
+                )
+            if client.account_id not in accounts:
+                raise AmcConfigurationError(
+                    f"The account_id {client.account_id!r} is none of the AMC accounts of these credentials: {listed}. "
+                    "It begins with 'ENTITY'; a profile or seller id does not work."
+                )
+            return f"Account: {client.account_id} found"
+
+        def instance() -> str:
+            if not client.instance_id:
+                count = len(client.instances.list())
+                return f"Instance: none is set, {count} can be reached"
+            found = client.instances.get()
+            return f"Instance: {found.instance_id} is {found.creation_status or 'there'}"
+
+        return [("token", token), ("account", account), ("instance", instance)]
+
+    def _client(self, settings: ConnectionSettings, *, on_secret: Callable[[str], None] | None = None) -> AmcClient:
+        from airflow_provider_amc.client import AmcClient, Credentials, RetryPolicy
+
+        settings.check()
+        return AmcClient(
+            Credentials(settings.client_id or "", settings.client_secret or "", settings.refresh_token or ""),
+            region=settings.region,
+            account_id=settings.account_id,
+            marketplace_id=settings.marketplace_id,
+            instance_id=self.instance_id or settings.instance_id,
+            base_url=settings.base_url,
+            retry=RetryPolicy(patience=conf.getfloat("amc", "retry_patience", fallback=60.0)),
+            timeout=(10.0, conf.getfloat("amc", "api_timeout", fallback=60.0)),
+            on_secret=on_secret,
+        )
+
+    @staticmethod
+    def _with_secret(settings: ConnectionSettings, aws_connection: Connection | None = None) -> ConnectionSettings:
+        if not settings.secret_id:
+            return settings
+        from airflow.providers.amazon.aws.hooks.secrets_manager import SecretsManagerHook
+
+        hook = SecretsManagerHook(aws_conn_id=settings.aws_conn_id)
+        if aws_connection is not None:
+            hook.get_connection = lambda conn_id: aws_connection  # type: ignore[method-assign]
+        try:
+            text = hook.get_secret(settings.secret_id)
+        except Exception as error:
+            raise AmcConfigurationError(
+                f"The secret {settings.secret_id!r} named by the connection {settings.conn_id!r} could not be read from "
+                f"AWS Secrets Manager with the connection {settings.aws_conn_id!r}: {error}"
+            ) from error
+        values = secret_values(settings.secret_id, text)
+        for name in ("client_secret", "refresh_token"):
+            if aws_connection is None and values[name]:
+                mask_secret(values[name])
+        return replace(
+            settings,
+            client_id=values["client_id"],
+            client_secret=values["client_secret"],
+            refresh_token=values["refresh_token"],
+        )
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Form behaviour for Airflow before 3.2, from the same declaration that newer versions read."""
+        from airflow_provider_amc.get_provider_info import get_provider_info
+
+        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Form fields for Airflow before 3.2, from the same declaration that newer versions read."""
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import PasswordField, StringField
+
+        from airflow_provider_amc.get_provider_info import get_provider_info
+
+        fields: dict[str, Any] = get_provider_info()["connection-types"][0]["conn-fields"]
+        widgets = {}
+        for name, declared in fields.items():
+            secret = declared["schema"].get("format") == "password"
+            widgets[name] = (PasswordField if secret else StringField)(
+                lazy_gettext(declared["label"]),
+                widget=BS3PasswordFieldWidget() if secret else BS3TextFieldWidget(),
+                description=declared["description"],
+                default=declared["schema"].get("default"),
+            )
+        return widgets
