@@ -1,0 +1,1 @@
+"""Airflow operators for AMC, one module a noun of the API."""

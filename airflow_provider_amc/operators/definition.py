@@ -1,0 +1,66 @@
+"""The parts of a workflow definition that a user may set, the same for saved workflows and ad-hoc queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_amc.exceptions import AmcValidationError
+
+#: Arguments of the operators that are fields of AMC's Workflow object.
+DEFINITION_FIELDS = (
+    "input_parameters",
+    "input_schema",
+    "output_columns",
+    "output_format",
+    "privacy_filtering_behavior",
+    "filtered_metrics_discriminator_column",
+    "distinct_user_count_column",
+    "filtered_reason_column",
+)
+
+
+class WorkflowDefinitionMixin:
+    """Arguments that describe a workflow beside its query (AMC API documentation, "Create workflow").
+
+    :param input_parameters: parameters the query reads with ``CUSTOM_PARAMETER``; each a mapping with ``name``,
+        ``dataType``, and optionally ``defaultValue``, ``columnType``, ``description``. (templated)
+    :param input_schema: schema of unqualified tables, such as ``sandbox``. (templated)
+    :param output_columns: columns the query must give, each with ``name``, ``dataType``, ``columnType``; AMC refuses
+        the query if they differ. (templated)
+    :param output_format: CSV format: ``separatorCharacter``, ``quoteCharacter``, ``escapeCharacter``.
+    :param privacy_filtering_behavior: ``REMOVE_ROWS`` or ``REMOVE_VALUES``: what happens to a row with too few users.
+        (templated)
+    :param filtered_metrics_discriminator_column: name of an extra column that marks filtered rows. (templated)
+    :param distinct_user_count_column: name of an extra column with the number of users. (templated)
+    :param filtered_reason_column: name of an extra column that says why a row was filtered. (templated)
+    """
+
+    template_fields: Sequence[str] = tuple(name for name in DEFINITION_FIELDS if name != "output_format")
+
+    input_parameters: Sequence[Mapping[str, Any]] | None
+    input_schema: str | None
+    output_columns: Sequence[Mapping[str, Any]] | None
+    output_format: Mapping[str, str] | None
+    privacy_filtering_behavior: str | None
+    filtered_metrics_discriminator_column: str | None
+    distinct_user_count_column: str | None
+    filtered_reason_column: str | None
+
+    def definition(self) -> dict[str, Any]:
+        """Return the fields that are set, under their names in Python."""
+        return {name: getattr(self, name) for name in DEFINITION_FIELDS if getattr(self, name) is not None}
+
+
+def rendered_sql(sql: str | None) -> str:
+    """Put a rendered query on one line, as AMC wants it, without its comments.
+
+    :raises AmcValidationError: the query is empty, or a literal or comment in it has no end.
+    """
+    from airflow_provider_amc.sql.one_line import one_line
+
+    if not sql or not sql.strip():
+        raise AmcValidationError(
+            "The SQL is empty after rendering. If it comes from a file, check its name and that the file has content."
+        )
+    return one_line(sql)

@@ -1,0 +1,337 @@
+"""Operators that run AMC queries and stop them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
+
+from airflow_provider_amc.exceptions import (
+    AmcDeadlineError,
+    AmcError,
+    AmcExecutionError,
+    AmcUnknownOutcomeError,
+    AmcValidationError,
+)
+from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
+from airflow_provider_amc.operators.base import AmcBaseOperator
+from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
+from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
+from airflow_provider_amc.triggers.waiting import BACKSTOP, deadline_error, poll_intervals, time_allowed, wait_here
+from airflow_provider_amc.windows import TimeWindow, Window, check_window_arguments, window_from_arguments
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_amc.client.models import Execution
+
+#: Range of AMC's own time-out of an execution in seconds (OpenAPI file of the workflow API).
+_AMC_TIMEOUT = (900, 86400)
+
+
+class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
+    """Run an AMC query, saved or ad hoc, over a time window, and wait for its end.
+
+    The task succeeds when AMC reports SUCCEEDED, and fails with AMC's reason and the rendered query otherwise. The
+    window is always stated: with ``window=`` and a helper of :mod:`airflow_provider_amc.windows`, with one of AMC's
+    types, or with start and end.
+
+    :param workflow_id: saved workflow to run. Give this or ``sql``. (templated)
+    :param sql: AMC SQL to run ad hoc, or the name of a ``.sql`` file; comments and line breaks are taken out before it
+        is sent. (templated)
+    :param parameter_values: values of the query's parameters, by name; lists for array parameters. (templated)
+    :param window: rule for the window, such as ``last_days(7)``, ``data_interval()`` or ``previous_month()``.
+    :param time_window_type: ``EXPLICIT``, ``MOST_RECENT_DAY``, ``MOST_RECENT_WEEK``, ``CURRENT_MONTH``,
+        ``PREVIOUS_MONTH`` or ``ALL``. Default: ``EXPLICIT`` when a start or an end is given. (templated)
+    :param time_window_start: first instant, ``yyyy-MM-dd'T'HH:mm:ss``, local to the zone. (templated)
+    :param time_window_end: first instant after the window, same form. (templated)
+    :param time_window_time_zone: tz database name. Default: UTC. (templated)
+    :param workflow_execution_timeout_seconds: AMC stops the execution after this time, 900 to 86400. Default: derived
+        from ``timeout`` or ``execution_timeout`` if one is set, else AMC's own 21600.
+    :param require_synthetic_data: use synthetic data only; a sandbox instance needs ``True``.
+    :param disable_aggregation_controls: no privacy rules; only with synthetic data.
+    :param ignore_data_gaps: run although data of the window is incomplete (kept by AMC for older clients).
+    :param skip_publish: do not write the result to the S3 bucket linked to the instance.
+    :param dry_run: AMC checks the query and does not run it; there is no result.
+    :param advertisers: restrict the query to these advertisers: mappings with ``id``, ``type``, ``marketplaceId``.
+        (templated)
+    :param deferrable: wait in the triggerer, without holding a worker. Default: ``[operators] default_deferrable``.
+    :param wait_for_completion: ``False`` returns right after AMC has accepted the execution.
+    :param poll_interval: seconds between two looks at a young execution; the interval grows with its age. Default:
+        ``[amc] poll_interval`` (15).
+    :param timeout: longest wait, seconds or timedelta. Default: 24 hours, or what ``execution_timeout`` leaves.
+    :param cancel_on_kill: cancel the execution when the task is killed, or when the wait runs out of time.
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    :returns: the workflow execution id.
+    :raises AmcValidationError: an argument is wrong; nothing was submitted.
+    :raises AmcExecutionFailedError: AMC could not run the query. Also ``...RejectedError``, ``...CancelledError``.
+    :raises AmcDeadlineError: the execution took too long.
+
+    See :class:`~airflow_provider_amc.operators.definition.WorkflowDefinitionMixin` for the arguments that describe an
+    ad-hoc query further.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_id",
+        "sql",
+        "parameter_values",
+        "time_window_type",
+        "time_window_start",
+        "time_window_end",
+        "time_window_time_zone",
+        "advertisers",
+        *WorkflowDefinitionMixin.template_fields,
+        *AmcBaseOperator.template_fields,
+    )
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql", "parameter_values": "json", "input_parameters": "json"}
+    operator_extra_links = (AmcWorkflowExecutionLink(),)
+
+    def __init__(
+        self,
+        *,
+        workflow_id: str | None = None,
+        sql: str | None = None,
+        parameter_values: Mapping[str, Any] | None = None,
+        window: Window | TimeWindow | None = None,
+        time_window_type: str | None = None,
+        time_window_start: str | datetime | None = None,
+        time_window_end: str | datetime | None = None,
+        time_window_time_zone: str | None = None,
+        input_parameters: Sequence[Mapping[str, Any]] | None = None,
+        input_schema: str | None = None,
+        output_columns: Sequence[Mapping[str, Any]] | None = None,
+        output_format: Mapping[str, str] | None = None,
+        privacy_filtering_behavior: str | None = None,
+        filtered_metrics_discriminator_column: str | None = None,
+        distinct_user_count_column: str | None = None,
+        filtered_reason_column: str | None = None,
+        workflow_execution_timeout_seconds: int | None = None,
+        require_synthetic_data: bool | None = None,
+        disable_aggregation_controls: bool | None = None,
+        ignore_data_gaps: bool | None = None,
+        skip_publish: bool | None = None,
+        dry_run: bool = False,
+        advertisers: Sequence[Mapping[str, Any]] | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        wait_for_completion: bool = True,
+        poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (workflow_id is None) == (sql is None):
+            raise AmcValidationError(
+                f"Task {self.task_id}: pass either workflow_id (a saved workflow) or sql (a query of the DAG), "
+                f"{'not both' if sql is not None else 'one of them is needed'}."
+            )
+        check_window_arguments(
+            window=window,
+            time_window_type=time_window_type,
+            time_window_start=time_window_start,
+            time_window_end=time_window_end,
+            time_window_time_zone=time_window_time_zone,
+        )
+        self.workflow_id = workflow_id
+        self.sql = sql
+        self.parameter_values = parameter_values
+        self.window = window
+        self.time_window_type = time_window_type
+        self.time_window_start = time_window_start
+        self.time_window_end = time_window_end
+        self.time_window_time_zone = time_window_time_zone
+        self.input_parameters = input_parameters
+        self.input_schema = input_schema
+        self.output_columns = output_columns
+        self.output_format = output_format
+        self.privacy_filtering_behavior = privacy_filtering_behavior
+        self.filtered_metrics_discriminator_column = filtered_metrics_discriminator_column
+        self.distinct_user_count_column = distinct_user_count_column
+        self.filtered_reason_column = filtered_reason_column
+        self.workflow_execution_timeout_seconds = workflow_execution_timeout_seconds
+        self.require_synthetic_data = require_synthetic_data
+        self.disable_aggregation_controls = disable_aggregation_controls
+        self.ignore_data_gaps = ignore_data_gaps
+        self.skip_publish = skip_publish
+        self.validate_only = dry_run
+        self.advertisers = advertisers
+        self.deferrable = deferrable
+        self.wait_for_completion = wait_for_completion
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.cancel_on_kill = cancel_on_kill
+        self._running: str | None = None
+
+    def execute(self, context: Context) -> str:
+        """Submit the execution and wait as the arguments say."""
+        sql = rendered_sql(self.sql) if self.workflow_id is None else None
+        window = window_from_arguments(
+            window=self.window,
+            time_window_type=self.time_window_type,
+            time_window_start=self.time_window_start,
+            time_window_end=self.time_window_end,
+            time_window_time_zone=self.time_window_time_zone,
+            context=context,
+        )
+        # Both can fail, so they come before the submission.
+        allowed = time_allowed(self.timeout, self.execution_timeout)
+        first, longest = poll_intervals(self.poll_interval)
+
+        execution = self._submit(sql, window)
+        self._running = execution.workflow_execution_id
+        self.log.info(
+            "AMC execution %s of %s is %s; instance %s, window %s",
+            execution.workflow_execution_id,
+            self.workflow_id or "the query",
+            execution.raw_status,
+            self.client.instance_id,
+            window,
+        )
+        AmcWorkflowExecutionLink.persist(context, self.client, None, execution.workflow_execution_id)
+        if not self.wait_for_completion:
+            return execution.workflow_execution_id
+        deadline = time.time() + allowed
+        if self.deferrable:
+            self.defer(
+                trigger=AmcWorkflowExecutionTrigger(
+                    workflow_execution_id=execution.workflow_execution_id,
+                    instance_id=self.client.instance_id,
+                    amc_conn_id=self.amc_conn_id,
+                    poll_interval=first,
+                    poll_interval_max=longest,
+                    deadline=deadline,
+                    cancel_on_kill=self.cancel_on_kill,
+                ),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=allowed + BACKSTOP),
+            )
+        try:
+            finished = wait_here(
+                self.client,
+                execution.workflow_execution_id,
+                poll_interval=first,
+                poll_interval_max=longest,
+                deadline=deadline,
+                log=self.log,
+            )
+        except AmcDeadlineError:
+            if self.cancel_on_kill:
+                self._cancel("the deadline of the task has passed")
+            raise
+        return self._conclude(finished)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Go on after the wait in the triggerer."""
+        if not event:
+            raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
+        execution_id = str(event["workflow_execution_id"])
+        for change in event.get("history") or ():
+            self.log.info("AMC execution %s was %s at %s", execution_id, change["status"], change["at"])
+        if event["status"] == "deadline":
+            raise deadline_error(execution_id, event.get("execution_status"))
+        return self._conclude(self.client.executions.get(execution_id))
+
+    def on_kill(self) -> None:
+        """Cancel the execution when the task is killed while it holds a worker."""
+        if self._running and self.cancel_on_kill:
+            self._cancel("the task was killed")
+
+    def _submit(self, sql: str | None, window: TimeWindow) -> Execution:
+        from airflow_provider_amc.client.workflows import workflow_definition
+
+        workflow = workflow_definition(sql_query=sql, **self.definition()) if sql is not None else None
+        try:
+            return self.client.executions.create(
+                workflow_id=self.workflow_id,
+                workflow=workflow,
+                time_window_type=window.type,
+                time_window_start=window.start,
+                time_window_end=window.end,
+                time_window_time_zone=window.time_zone,
+                parameter_values=self.parameter_values,
+                workflow_execution_timeout_seconds=self._amc_timeout(),
+                dry_run=self.validate_only or None,
+                skip_publish=self.skip_publish,
+                require_synthetic_data=self.require_synthetic_data,
+                disable_aggregation_controls=self.disable_aggregation_controls,
+                ignore_data_gaps=self.ignore_data_gaps,
+                advertisers=self.advertisers,
+            )
+        except AmcUnknownOutcomeError as error:
+            # Airflow's retry would submit the query a second time.
+            raise AirflowFailException(
+                f"{error} AMC may be running this query now. Look at the instance's executions in the AMC console, then "
+                "clear the task to submit it again."
+            ) from error
+
+    def _amc_timeout(self) -> int | None:
+        if self.workflow_execution_timeout_seconds is not None:
+            return int(self.workflow_execution_timeout_seconds)
+        if self.timeout is None and self.execution_timeout is None:
+            return None
+        lowest, highest = _AMC_TIMEOUT
+        return max(lowest, min(highest, int(time_allowed(self.timeout, self.execution_timeout))))
+
+    def _conclude(self, execution: Execution) -> str:
+        from airflow_provider_amc.landing.origin import failure_of
+
+        self._running = None
+        if not execution.is_succeeded:
+            raise failure_of(execution, self._query_of(execution))
+        self.log.info(
+            "AMC execution %s has succeeded%s; it gives %s",
+            execution.workflow_execution_id,
+            f" after {execution.execution_time} s" if execution.execution_time is not None else "",
+            ", ".join(column.name for column in execution.output_columns) or "no columns",
+        )
+        return execution.workflow_execution_id
+
+    def _query_of(self, execution: Execution) -> str | None:
+        if self.sql is not None:
+            return rendered_sql(self.sql)
+        try:
+            found = self.client.executions.get(execution.workflow_execution_id, include_workflow=True)
+        except AmcError:
+            return None
+        return found.sql_query
+
+    def _cancel(self, why: str) -> None:
+        if self._running is None:
+            return
+        try:
+            done = self.client.executions.cancel(self._running)
+        except AmcError as error:
+            self.log.warning("Could not cancel AMC execution %s: %s", self._running, error)
+        else:
+            result = "cancelled" if done else "had finished already"
+            self.log.info("AMC execution %s %s: %s", self._running, result, why)
+
+
+class AmcCancelWorkflowExecutionOperator(AmcBaseOperator):
+    """Cancel an execution. One that has finished already is left as it is, and the task succeeds.
+
+    :param workflow_execution_id: the execution. (templated)
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    :returns: whether it was cancelled by this call.
+    :raises AmcNotFoundError: there is no such execution.
+    """
+
+    template_fields: Sequence[str] = ("workflow_execution_id", *AmcBaseOperator.template_fields)
+
+    def __init__(self, *, workflow_execution_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow_execution_id = workflow_execution_id
+
+    def execute(self, context: Context) -> bool:
+        """Cancel the execution."""
+        done = self.client.executions.cancel(self.workflow_execution_id)
+        self.log.info(
+            "AMC execution %s %s", self.workflow_execution_id, "cancelled" if done else "had finished already"
+        )
+        return done

@@ -1,0 +1,1 @@
+"""Airflow transfers: from results of an AMC execution to object storage and to tables."""

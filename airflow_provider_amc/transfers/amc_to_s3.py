@@ -1,0 +1,107 @@
+"""From an AMC execution to S3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_amc.exceptions import AmcValidationError
+from airflow_provider_amc.operators.base import AmcBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class AmcToS3Operator(AmcBaseOperator):
+    """Stream every result file of an execution to S3, and write a manifest last.
+
+    Keys are ``<s3_prefix>/workflow=<workflow>/window_start=<UTC>/window_end=<UTC>/part-00000.csv``, which Athena and
+    Spark read as partitions, and ``_manifest.json`` beside the parts. The same workflow and window replace an earlier
+    landing. Memory does not grow with the result.
+
+    :param workflow_execution_id: an execution that has succeeded. (templated)
+    :param s3_bucket: bucket, which has to exist. (templated)
+    :param s3_prefix: key prefix. Put the instance into it when several instances run the same workflow. Default: none.
+        (templated)
+    :param file_format: ``csv`` as AMC delivers it, ``csv.gz``, or ``parquet`` with types from the execution's
+        ``outputColumns``. Default: ``csv``. (templated)
+    :param workflow_name: name in the key. Default: the id of a saved workflow, or ``adhoc_`` and a hash of the query.
+        (templated)
+    :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    :returns: a small dictionary: ``manifest`` (address), ``s3_prefix`` (address), ``files``, ``rows``, ``bytes``.
+    :raises AmcConfigurationError: there is no such bucket; nothing was written.
+    :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
+    :raises AmcNotReadyError: the execution has not finished.
+    :raises AmcResultError: a file could not be read whole. There is no manifest then.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_execution_id",
+        "s3_bucket",
+        "s3_prefix",
+        "file_format",
+        "workflow_name",
+        "aws_conn_id",
+        *AmcBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        workflow_execution_id: str,
+        s3_bucket: str,
+        s3_prefix: str = "",
+        file_format: str = "csv",
+        workflow_name: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_execution_id = workflow_execution_id
+        self.s3_bucket = s3_bucket
+        self.s3_prefix = s3_prefix
+        self.file_format = file_format
+        self.workflow_name = workflow_name
+        self.aws_conn_id = aws_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land the result."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        from airflow_provider_amc.landing.files import check_format
+        from airflow_provider_amc.landing.origin import require_result, workflow_label
+        from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG, land_in_s3
+
+        check_format(self.file_format)
+        if not self.s3_bucket:
+            raise AmcValidationError("s3_bucket is empty after rendering.")
+        executions = self.client.executions
+        execution = executions.get(self.workflow_execution_id, include_workflow=True)
+        require_result(execution)
+        landing = land_in_s3(
+            S3Hook(aws_conn_id=self.aws_conn_id, transfer_config_args=TRANSFER_CONFIG),
+            execution,
+            executions.results(self.workflow_execution_id),
+            bucket=self.s3_bucket,
+            prefix=self.s3_prefix or "",
+            label=workflow_label(execution, self.workflow_name),
+            instance_id=self.client.instance_id,
+            file_format=self.file_format,
+        )
+        self.log.info(
+            "Landed AMC execution %s: %s rows in %s files, %s bytes; manifest %s",
+            self.workflow_execution_id,
+            landing.rows,
+            len(landing.files),
+            landing.bytes,
+            landing.manifest,
+        )
+        return {
+            "manifest": landing.manifest,
+            "s3_prefix": f"s3://{landing.bucket}/{landing.prefix}",
+            "files": len(landing.files),
+            "rows": landing.rows,
+            "bytes": landing.bytes,
+        }

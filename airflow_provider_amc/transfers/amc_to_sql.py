@@ -1,0 +1,105 @@
+"""From an AMC execution to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_amc.operators.base import AmcBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class AmcToSqlOperator(AmcBaseOperator):
+    """Load the result of an execution into a table, in one transaction.
+
+    The table is created from the execution's ``outputColumns`` if it does not exist, with audit columns that say where
+    each row comes from: ``_amc_instance_id``, ``_amc_workflow_id``, ``_amc_workflow_execution_id``,
+    ``_amc_window_start``, ``_amc_window_end`` (UTC) and ``_amc_loaded_at``. PostgreSQL gets the files through COPY,
+    DuckDB through Arrow, any other database with a DB-API hook by batched inserts.
+
+    :param workflow_execution_id: an execution that has succeeded. (templated)
+    :param conn_id: Airflow connection of the database. (templated)
+    :param table: ``table``, ``schema.table`` or ``database.schema.table``, without quotes. (templated)
+    :param mode: ``replace_window`` replaces the rows of the same instance, workflow and time window, so that loading
+        again never doubles; ``append`` keeps them; ``replace_table`` empties the table first. Default:
+        ``replace_window``. (templated)
+    :param workflow_name: name by which rows belong together. Default: the id of a saved workflow, ``adhoc`` for a query
+        of the DAG. Name them when two such queries load into one table. (templated)
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``.
+    :raises AmcValidationError: the table's name or the mode is wrong; nothing was loaded.
+    :raises AmcLoadError: the result does not fit, or the database refused it; the table is as it was before.
+    :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
+    :raises AmcNotReadyError: the execution has not finished.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_execution_id",
+        "conn_id",
+        "table",
+        "mode",
+        "workflow_name",
+        *AmcBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        workflow_execution_id: str,
+        conn_id: str,
+        table: str,
+        mode: str = "replace_window",
+        workflow_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_execution_id = workflow_execution_id
+        self.conn_id = conn_id
+        self.table = table
+        self.mode = mode
+        self.workflow_name = workflow_name
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load the result."""
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        from airflow_provider_amc.landing.load import loader_for
+        from airflow_provider_amc.landing.origin import is_ad_hoc, require_result, workflow_label
+        from airflow_provider_amc.landing.schema import arrow_schema
+        from airflow_provider_amc.landing.table import Audit, Load, TableName, check_mode
+
+        table = TableName.parse(self.table)
+        check_mode(self.mode)
+        loader = loader_for(BaseHook.get_connection(self.conn_id).get_hook())
+        executions = self.client.executions
+        execution = executions.get(self.workflow_execution_id)
+        require_result(execution)
+        # Not the hash of the query: when a query is edited and run again, its new rows take the place of the old ones.
+        name = self.workflow_name or ("adhoc" if is_ad_hoc(execution) else None)
+        load = Load(
+            table=table,
+            schema=arrow_schema(execution.output_columns),
+            audit=Audit(
+                instance_id=self.client.instance_id or "",
+                workflow_id=workflow_label(execution, name),
+                workflow_execution_id=execution.workflow_execution_id,
+                window_start=execution.time_window_start,
+                window_end=execution.time_window_end,
+                loaded_at=datetime.now(UTC),
+            ),
+            mode=self.mode,
+        )
+        rows = loader.load(load, executions.results(self.workflow_execution_id))
+        self.log.info(
+            "Loaded %s rows of AMC execution %s into %s (%s)", rows, self.workflow_execution_id, table, self.mode
+        )
+        return {
+            "table": str(table),
+            "rows": rows,
+            "mode": self.mode,
+            "workflow_execution_id": self.workflow_execution_id,
+        }

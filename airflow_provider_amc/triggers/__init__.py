@@ -1,0 +1,1 @@
+"""Airflow triggers for AMC: what waits without holding a worker."""

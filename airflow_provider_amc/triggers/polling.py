@@ -1,0 +1,25 @@
+"""When to look at an execution again."""
+
+from __future__ import annotations
+
+import random
+
+#: Part of an execution's age that the next interval takes: a run of ten minutes is seen at most one minute late.
+_SHARE_OF_AGE = 0.1
+
+#: Spread of the intervals, so that waits that began together do not poll together.
+_JITTER = 0.1
+
+
+def next_interval(age: float, shortest: float, longest: float) -> float:
+    """Seconds until the next look at an execution.
+
+    AMC answers some runs in under a minute and others in hours, and it throttles callers, so the interval grows with
+    the age of the run.
+
+    :param age: seconds since the wait began.
+    :param shortest: first interval.
+    :param longest: interval that is never exceeded but for the jitter.
+    """
+    interval = max(shortest, min(max(longest, shortest), age * _SHARE_OF_AGE))
+    return interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not for security
