@@ -94,6 +94,11 @@ class AmcClient:
         return self._transport.instance_id
 
     @property
+    def base_url(self) -> str | None:
+        """Address that replaces Amazon's hosts, if there is one."""
+        return self._transport.custom_base_url
+
+    @property
     def refresh_token(self) -> str:
         """The newest refresh token; it differs from the given one only if LwA rotates them."""
         return self._transport.tokens.refresh_token
