@@ -214,8 +214,8 @@ class TokenSource:
         self._url = token_url
         self._clock = clock
         self._lock = threading.Lock()
-        self._token: str | None = None
-        self._good_until = 0.0
+        # The token and the moment until which it is used, in one value: threads read it without the lock.
+        self._held: tuple[str, float] | None = None
         self._refresh_token = credentials.refresh_token
         self._failures = 0
         self._failure: AmcHttpError | None = None
@@ -281,8 +281,7 @@ class TokenSource:
             self._refresh_token = grant.refresh_token or self._refresh_token
             # A token with a life shorter than two margins is used for half of it, not refreshed on every call.
             margin = min(REFRESH_MARGIN, grant.expires_in / 2)
-            self._good_until = self._clock() + grant.expires_in - margin
-            self._token = grant.access_token
+            self._held = grant.access_token, self._clock() + grant.expires_in - margin
             return grant.access_token
 
     def reject(self, token: str) -> None:
@@ -291,12 +290,12 @@ class TokenSource:
         :param token: the rejected one; a newer one, fetched meanwhile by another thread, is kept.
         """
         with self._lock:
-            if self._token == token:
-                self._token = None
+            if self._held is not None and self._held[0] == token:
+                self._held = None
 
     def _current(self) -> str | None:
-        token = self._token
-        return token if token is not None and self._clock() < self._good_until else None
+        held = self._held
+        return held[0] if held is not None and self._clock() < held[1] else None
 
     def _refresh(self, retry: RetryPolicy, timeout: tuple[float, float], sleep: Callable[[float], None]) -> TokenGrant:
         form = {
@@ -311,8 +310,8 @@ class TokenSource:
             try:
                 return _request_token(self._url, form, timeout)
             except (AmcTransientError, AmcThrottledError) as error:
-                asked = error.retry_after if isinstance(error, AmcThrottledError) else None
-                delay = retry.next_delay(attempt, max(self._clock() - started, waited), retry_after=asked)
+                elapsed = max(self._clock() - started, waited)
+                delay = retry.next_delay(attempt, elapsed, retry_after=error.retry_after)
                 if delay is None:
                     raise
             sleep(delay)
@@ -320,8 +319,9 @@ class TokenSource:
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must not appear in a log or an error."""
-        values = (self._credentials.client_secret, self._credentials.refresh_token, self._refresh_token, self._token)
-        return tuple(dict.fromkeys(value for value in values if value))
+        held = self._held
+        known = (self._credentials.client_secret, self._credentials.refresh_token, self._refresh_token)
+        return tuple(dict.fromkeys((*known, held[0]) if held else known))
 
 
 _REGISTRY_SIZE = 256
@@ -339,7 +339,8 @@ def _after_fork() -> None:
     # A lock another thread held at the moment of the fork would never be released in the child.
     global _registry_lock
     _registry_lock = threading.Lock()
-    _registry.clear()
+    for source in _registry.values():
+        source._lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -158,10 +158,14 @@ def error_from_answer(
         "path": path,
         "hint": hint,
     }
-    if kind is AmcThrottledError:
-        lower = {name.lower(): value for name, value in headers.items()}
-        return AmcThrottledError(sentence, retry_after=parse_retry_after(lower.get("retry-after")), **arguments)
-    return kind(sentence, **arguments)  # type: ignore[arg-type]
+    error = kind(sentence, **arguments)  # type: ignore[arg-type]
+    if error.retryable:
+        error.retry_after = _retry_after_in(headers)
+    return error
+
+
+def _retry_after_in(headers: Mapping[str, str]) -> float | None:
+    return parse_retry_after({name.lower(): value for name, value in headers.items()}.get("retry-after"))
 
 
 _Class = tuple[type[AmcHttpError], str | None]
@@ -250,15 +254,12 @@ def error_from_lwa(
         "path": path,
     }
     said = f"{code}: {details}" if code and details and code != details else (details or code or _reason(status))
-    if status == 429:
-        lower = {name.lower(): value for name, value in headers.items()}
-        return AmcThrottledError(
-            f"Login with Amazon throttles the caller ({said}).",
-            retry_after=parse_retry_after(lower.get("retry-after")),
-            **arguments,
-        )
-    if status >= 500 or status == 408:
-        return AmcTransientError(f"Login with Amazon failed ({said}).", **arguments)  # type: ignore[arg-type]
+    if status == 429 or status >= 500 or status == 408:
+        kind = AmcThrottledError if status == 429 else AmcTransientError
+        what = "throttles the caller" if status == 429 else "failed"
+        error = kind(f"Login with Amazon {what} ({said}).", **arguments)  # type: ignore[arg-type]
+        error.retry_after = _retry_after_in(headers)
+        return error
     if 300 <= status < 400:
         arguments["hint"] = "Check the base URL of the connection; redirects are not followed with credentials."
         return AmcHttpError("Login with Amazon answered with a redirect.", **arguments)  # type: ignore[arg-type]

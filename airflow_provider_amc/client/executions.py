@@ -6,12 +6,13 @@ Source: AMC API documentation, "Execute workflow", and the OpenAPI file of the w
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.client.models import DownloadUrls, Execution, ExecutionStatus, unwrap
+from airflow_provider_amc.client.models import DownloadUrls, Execution, ExecutionStatus, signatures, unwrap
 from airflow_provider_amc.client.paging import items, page_size, pages
 from airflow_provider_amc.client.times import format_time, time_zone_of
 from airflow_provider_amc.client.transport import EXECUTIONS, Transport
@@ -102,10 +103,10 @@ def _parameter(value: object, name: str) -> str:
         return format_time(value, field=f"parameter_values: {name}")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, (str, int, float, Decimal)):
+    if isinstance(value, (str, int)) or (isinstance(value, (float, Decimal)) and math.isfinite(value)):
         return str(value)
     raise AmcValidationError(
-        f"parameter_values: {name} is a {type(value).__name__}. Use text, numbers, booleans, dates, or lists of them."
+        f"parameter_values: {name} is {value if isinstance(value, float) else 'a ' + type(value).__name__}. Use text, numbers, booleans, dates, or lists of them."
     )
 
 
@@ -295,6 +296,8 @@ class Executions:
         for page in pages(fetch, "download URLs"):
             urls.extend(DownloadUrls.read(page.get("downloadUrls")))
             metadata.extend(DownloadUrls.read(page.get("metadataDownloadUrls")))
+        for url in (*urls, *metadata):
+            self._transport.announce(*signatures(url))
         return DownloadUrls(tuple(urls), tuple(metadata))
 
     def results(self, workflow_execution_id: str, *, instance_id: str | None = None) -> ExecutionResults:

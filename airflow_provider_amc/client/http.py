@@ -112,8 +112,6 @@ def exchange(
     :return: the answer, of any status.
     :raises NoAnswer: when none arrived whole.
     """
-    import requests
-
     try:
         with session.request(
             method, url, headers=dict(headers), data=data, timeout=timeout, allow_redirects=False, stream=True
@@ -125,16 +123,29 @@ def exchange(
                 if size > max_body:
                     raise NoAnswer(f"the answer is larger than {max_body:,} bytes", sent=True, permanent=True)
                 chunks.append(chunk)
+            promised = response.headers.get("Content-Length", "")
+            if promised.isdecimal() and int(promised) != size and "Content-Encoding" not in response.headers:
+                raise NoAnswer("the connection was cut before the answer was complete", sent=True)
             names = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, names, b"".join(chunks))
-    except requests.RequestException as error:
+    except failures() as error:
         raise classify_failure(error) from None
-    except OSError as error:
-        raise NoAnswer(type(error).__name__, sent=True) from None
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions of an exchange.
+
+    Most are of ``requests``; ``ValueError`` and those of ``urllib3`` pass through it when an address, also the one of
+    a redirect, is malformed.
+    """
+    import requests
+    import urllib3
+
+    return requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError
 
 
 def classify_failure(error: Exception) -> NoAnswer:
-    """Tell from an exception of ``requests`` whether the request can have reached the service."""
+    """Tell from one of :func:`failures` whether the request can have reached the service."""
     import requests
     import urllib3.exceptions as u3
 
@@ -142,9 +153,7 @@ def classify_failure(error: Exception) -> NoAnswer:
         verify = "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error)
         reason = "the certificate of the host is not trusted" if verify else "TLS failed"
         return NoAnswer(reason, sent=not verify, permanent=verify)
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, ValueError)) and not (
-        isinstance(error, requests.exceptions.ConnectionError)
-    ):
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, u3.LocationParseError)):
         return NoAnswer(f"the request is malformed ({type(error).__name__})", sent=False, permanent=True)
     if isinstance(error, requests.exceptions.ConnectTimeout) or _caused_by(error, u3.ConnectTimeoutError):
         return NoAnswer("timed out while connecting", sent=False)
@@ -155,6 +164,8 @@ def classify_failure(error: Exception) -> NoAnswer:
         return NoAnswer("timed out while waiting for the answer", sent=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return NoAnswer("the answer could not be decompressed", sent=True)
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        return NoAnswer(f"the answer is malformed ({type(error).__name__})", sent=True, permanent=True)
     return NoAnswer("the connection was cut before the answer was complete", sent=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_amc.client.times import parse_time
 
@@ -377,6 +377,18 @@ def without_query(url: str) -> str:
         return f"{parts.scheme}://{parts.hostname}{parts.path}" + ("?..." if parts.query else "")
     except ValueError:
         return "(not an address)"
+
+
+def signatures(url: str) -> tuple[str, ...]:
+    """Find what makes a pre-signed address valid, which logs must not show."""
+    try:
+        query = parse_qs(urlsplit(url).query)
+    except ValueError:
+        return ()
+    return tuple(value for name, values in query.items() if name.lower() in _SIGNATURE_PARAMETERS for value in values)
+
+
+_SIGNATURE_PARAMETERS = ("x-amz-signature", "x-amz-security-token", "signature")
 
 
 @dataclass(frozen=True)

@@ -364,8 +364,6 @@ class ResultStream(io.RawIOBase):
 
     def _connect(self) -> None:
         """Ask for the file from the current offset on."""
-        import requests
-
         headers = {"Accept-Encoding": "identity"}
         if self._offset:
             headers["Range"] = f"bytes={self._offset}-"
@@ -378,7 +376,7 @@ class ResultStream(io.RawIOBase):
             response = self._session.get(
                 self._url, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
             )
-        except (requests.RequestException, OSError) as error:
+        except http.failures() as error:
             failure = http.classify_failure(error)
             if failure.permanent:
                 raise self._error(f"{failure.reason}.") from None

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,9 @@ def parse_retry_after(value: str | None, *, now: datetime | None = None) -> floa
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None
+    # A rare form, and an import of some milliseconds.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, IndexError, OverflowError):

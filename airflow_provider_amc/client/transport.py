@@ -22,6 +22,7 @@ from airflow_provider_amc.exceptions import (
     AmcThrottledError,
     AmcTransientError,
     AmcUnknownOutcomeError,
+    AmcValidationError,
 )
 
 #: Media types of the API families. Source: OpenAPI files of the workflow and administration APIs.
@@ -164,7 +165,7 @@ class Transport:
         """
         headers = self._headers(media_type, account_headers, body is not None)
         url = f"{self.endpoints.api}{path}{_query(query)}"
-        data = None if body is None else json.dumps(body, ensure_ascii=True, allow_nan=False).encode()
+        data = None if body is None else _json(body)
         started, waited, attempt = self.clock(), 0.0, 0
         answer_lost = token_renewed = False
         while True:
@@ -183,9 +184,8 @@ class Transport:
                 continue
             delay = None
             if error.retryable and isinstance(error, (AmcTransientError, AmcThrottledError)):
-                asked = error.retry_after if isinstance(error, AmcThrottledError) else None
                 elapsed = max(self.clock() - started, waited)
-                delay = self.retry.next_delay(attempt, elapsed, retry_after=asked)
+                delay = self.retry.next_delay(attempt, elapsed, retry_after=error.retry_after)
             if delay is None:
                 raise error
             self.log.warning("%s Trying again in %.1f s (attempt %d).", error, delay, attempt + 1)
@@ -265,7 +265,8 @@ class Transport:
             return _unknown_outcome(message, None, method, path)
         if failure.permanent:
             return AmcHttpError(message, method=method, path=path, hint=f"Check the address {self.endpoints.api}.")
-        error = AmcTransientError(message, method=method, path=path)
+        hint = None if failure.sent else f"Check that {self.endpoints.api} can be reached from here."
+        error = AmcTransientError(message, method=method, path=path, hint=hint)
         error.answer_lost = failure.sent
         return error
 
@@ -299,6 +300,13 @@ def _unknown_outcome(message: str, error: AmcHttpError | None, method: str, path
         path=path,
         hint="Look for the execution before creating another one: a second run costs quota and privacy budget.",
     )
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AmcValidationError(f"The request cannot be written as JSON: {error}.") from None
 
 
 def _query(query: Mapping[str, object] | None) -> str:
