@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 CLIENT_ID = "amzn1.application-oa2-client.emulator"
-CLIENT_SECRET = "emulator-secret"  # noqa: S105 - a published value, the emulator guards nothing
-REFRESH_TOKEN = "Atzr|emulator"  # noqa: S105
+CLIENT_SECRET = "emulator-secret"
+REFRESH_TOKEN = "Atzr|emulator"
 ACCOUNT_ID = "ENTITYEMULATOR01"
 MARKETPLACE_ID = "ATVPDKIKX0DER"
 STANDARD_INSTANCE = "amcemulator"

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from airflow_provider_amc.emulator.config import ACCOUNT_ID, CLIENT_SECRET
 
 #: Prefix of every Login with Amazon access token.
-TOKEN_PREFIX = "Atza|"  # noqa: S105
+TOKEN_PREFIX = "Atza|"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DATE = "%Y%m%dT%H%M%SZ"
 

@@ -1,0 +1,135 @@
+"""The command ``amc``.
+
+Heavy modules are imported inside the commands, so that ``amc --help`` answers at once and ``amc`` works without the
+``emulator`` extra.
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_provider_amc import __version__
+
+if TYPE_CHECKING:
+    from airflow_provider_amc.emulator.server import EmulatorServer
+
+app = typer.Typer(
+    name="amc",
+    help="Tools for Amazon Marketing Cloud (AMC) pipelines.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+
+
+class Speed(enum.StrEnum):
+    """How long executions take."""
+
+    INSTANT = "instant"
+    REALISTIC = "realistic"
+
+
+class Envelope(enum.StrEnum):
+    """Shape of single objects in answers."""
+
+    FLAT = "flat"
+    WRAPPED = "wrapped"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"airflow-provider-amc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tools for Amazon Marketing Cloud (AMC) pipelines."""
+
+
+@app.command()
+def emulator(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic data.")] = 7,
+    scale: Annotated[str, typer.Option(help="Size of the synthetic data.")] = "small",
+    speed: Annotated[
+        Speed, typer.Option(help="instant: runs end with their query; realistic: after seconds to minutes.")
+    ] = Speed.INSTANT,
+    state_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Keep everything here over a restart.")
+    ] = None,
+    envelope: Annotated[
+        Envelope, typer.Option(help="flat: answers as recorded; wrapped: as in Amazon's OpenAPI files.")
+    ] = Envelope.FLAT,
+    instance: Annotated[
+        list[str] | None, typer.Option(help="Id of a further STANDARD instance; may be repeated.")
+    ] = None,
+    rows_per_file: Annotated[int, typer.Option(min=1, help="Rows of a result file before another begins.")] = 500_000,
+    now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
+) -> None:
+    """Run a local AMC: Login with Amazon, the AMC API, result files and control endpoints on one port."""
+    try:
+        from airflow_provider_amc.emulator.server import EmulatorServer
+        from airflow_provider_amc.emulator.store import StateDirectoryInUseError
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("airflow_provider_amc"):
+            raise
+        _fail(f"The emulator needs {error.name}: pip install 'airflow-provider-amc[emulator]'")
+    try:
+        server = EmulatorServer(
+            host=host,
+            port=port,
+            seed=seed,
+            scale=scale,
+            speed=speed.value,
+            state_dir=state_dir,
+            envelope=envelope.value,
+            extra_instances=instance or 0,
+            rows_per_file=rows_per_file,
+            now=now,
+        )
+        server.run(_announce)
+    except (ValueError, OSError, StateDirectoryInUseError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"amc: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _announce(server: EmulatorServer) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ("AMC emulator", server.url),
+        ("instances", ", ".join(f"{name} ({kind})" for name, kind in server.config.instances().items())),
+        ("health", f"{server.url}/_emulator/health"),
+        ("stop", "Ctrl-C"),
+    ):
+        table.add_row(name, value)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"\nexport AIRFLOW_CONN_AMC_DEFAULT='{json.dumps(server.connection)}'", markup=False, highlight=False)
+
+
+def main() -> None:
+    """Entry point of the command ``amc``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

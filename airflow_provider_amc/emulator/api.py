@@ -1,0 +1,251 @@
+"""What all handlers share: the table of operations, checked headers, bodies, lenient values, pages, answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from airflow_provider_amc.emulator import signing
+from airflow_provider_amc.emulator.config import ACCOUNT_ID, CLIENT_ID, MARKETPLACE_ID
+from airflow_provider_amc.emulator.context import Emulator
+from airflow_provider_amc.emulator.errors import (
+    ApiError,
+    authentication_failed,
+    bad_request,
+    gateway_error,
+    unauthorized_request,
+)
+from airflow_provider_amc.emulator.faults import Fault
+
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+_PAGE_LIMIT = 100
+_SCOPE = "advertising::campaign_management"
+_ID = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass
+class Call:
+    """One request on its way through a handler.
+
+    :param emulator: the emulator.
+    :param request: the HTTP request.
+    :param operation: what is asked for.
+    :param instance_id: instance of the path, checked; empty when the path has none.
+    """
+
+    emulator: Emulator
+    request: Request
+    operation: Operation
+    instance_id: str = ""
+
+    @property
+    def fault(self) -> Fault | None:
+        """The ordered failure that hits this call."""
+        fault: Fault | None = self.request.scope.get("amc.fault")
+        return fault
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str) -> str | None:
+        """A parameter of the query; an empty one counts as absent."""
+        return self.request.query_params.get(name) or None
+
+    async def body(self) -> dict[str, Any]:
+        """The JSON object of the request.
+
+        :raises ApiError: 415 for another content type than JSON (none at all is fine), 400 for anything but an object.
+        """
+        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind and kind != JSON and not kind.endswith("+json"):
+            raise gateway_error(415, "Unsupported Media Type")
+        try:
+            parsed = json.loads(await self.request.body())
+        except (ValueError, RecursionError):
+            raise bad_request("The request body is not valid JSON.") from None
+        if not isinstance(parsed, dict):
+            raise bad_request("The request body must be a JSON object.")
+        return parsed
+
+    def answer(self, body: Any, *, media_type: str | None = None, status: int = 200) -> Response:
+        """A JSON answer in the operation's media type."""
+        if self.emulator.config.envelope == "wrapped":
+            kind = self.operation.spec_media_type or self.operation.media_type
+        else:
+            kind = media_type or self.operation.media_type
+        return Response(json.dumps(body), status_code=status, media_type=kind)
+
+    def wrapped(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """An object as recorded, or in the envelope of the OpenAPI files when that was asked for."""
+        return {name: body} if self.emulator.config.envelope == "wrapped" else body
+
+    # -- pages -----------------------------------------------------------------------------------------------------
+    def limit(self, default: int | None = None) -> int:
+        """Entries of a page.
+
+        :raises ApiError: 400 unless it is a number from 1 to 100.
+        """
+        text = self.query("limit")
+        if text is None:
+            return default or self.emulator.config.default_page_size
+        if not text.isdecimal() or not 1 <= int(text) <= _PAGE_LIMIT:
+            raise bad_request(f"Invalid value '{text}' for limit: expected a number from 1 to {_PAGE_LIMIT}.")
+        return int(text)
+
+    def after(self) -> int | None:
+        """Where the previous page ended, from ``nextToken``; ``None`` for the first page.
+
+        :raises ApiError: 400 for a token that was not given out for this list.
+        """
+        token = self.query("nextToken")
+        if token is None:
+            return None
+        try:
+            operation, instance_id, position = json.loads(base64.urlsafe_b64decode(token))
+            if (operation, instance_id) == (self.operation.id, self.instance_id):
+                return int(position)
+        except (ValueError, TypeError):
+            pass
+        raise bad_request("The provided nextToken is invalid.")
+
+    def token(self, position: int) -> str:
+        """The ``nextToken`` of a page that ends at this position."""
+        claims = [self.operation.id, self.instance_id, position]
+        return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
+
+    def page(self, entries: Sequence[Any], limit: int) -> tuple[list[Any], str | None]:
+        """One page of a list held in memory."""
+        start = self.after() or 0
+        chosen = list(entries[start : start + limit])
+        more = start + limit < len(entries)
+        return chosen, self.token(start + limit) if more else None
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of an API.
+
+    :param id: ``operationId`` of Amazon's OpenAPI file, or the emulator's name for it.
+    :param method: HTTP method.
+    :param path: path with parameters in braces.
+    :param handler: what answers it.
+    :param media_type: content type of the recorded answers.
+    :param spec_media_type: content type of Amazon's OpenAPI file, where it differs.
+    :param headers: headers that are checked: ``amc`` for all, ``client`` for token and client id only, ``none``.
+    """
+
+    id: str
+    method: str
+    path: str
+    handler: Handler
+    media_type: str = JSON
+    spec_media_type: str | None = None
+    headers: str = "amc"
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", re.compile(re.sub(r"{[^}]+}", "[^/]+", self.path)))
+
+
+def check_headers(call: Call) -> None:
+    """Check token, client, account and marketplace of a request as AMC does.
+
+    Facts: AMC API documentation, "Make your first call"; issue reports of amzn/ads-advanced-tools-docs.
+
+    :raises ApiError: 401, 400 or 403.
+    """
+    headers, operation = call.request.headers, call.operation
+    if operation.headers == "none":
+        return
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    claims = signing.read_token(token.strip()) if scheme.lower() == "bearer" else None
+    if claims is None or float(claims["exp"]) <= call.emulator.clock.now().timestamp():
+        raise authentication_failed()
+    if headers.get("amazon-advertising-api-clientid") != claims["client_id"] or claims["client_id"] != CLIENT_ID:
+        raise authentication_failed()
+    if _SCOPE not in claims["scope"].split():
+        raise unauthorized_request()
+    if operation.headers == "amc":
+        _check_account(call)
+
+
+def _check_account(call: Call) -> None:
+    headers = call.request.headers
+    for header, name, expected in (
+        ("amazon-advertising-api-advertiserid", "entityId", ACCOUNT_ID),
+        ("amazon-advertising-api-marketplaceid", "marketplaceId", MARKETPLACE_ID),
+    ):
+        value = headers.get(header)
+        if not value:
+            raise bad_request(f"{name} provided is null")
+        if value != expected:
+            raise unauthorized_request()
+    instance_id = call.request.path_params.get("instance_id")
+    if instance_id is not None:
+        if instance_id not in call.emulator.instances:
+            raise unauthorized_request()
+        call.instance_id = instance_id
+
+
+# -- lenient values: Amazon's own notebook sends "True" and "86400" ------------------------------------------------
+def boolean(body: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    """A truth value, also when it was sent as text.
+
+    :raises ApiError: 400 for anything else.
+    """
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise bad_request(f"Invalid value '{value}' for {name}: expected true or false.")
+
+
+def integer(body: Mapping[str, Any], name: str) -> int | None:
+    """A whole number, also when it was sent as text.
+
+    :raises ApiError: 400 for anything else.
+    """
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise bad_request(f"Invalid value '{value}' for {name}: expected a whole number.")
+
+
+def identifier(body: Mapping[str, Any], name: str) -> str:
+    """An id chosen by the user.
+
+    :raises ApiError: 400 when it is missing or has other characters than letters, digits, '.', '-' and '_'.
+    """
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise bad_request(f"{name} must be specified.")
+    if not _ID.fullmatch(value):
+        raise bad_request(
+            f"Invalid value '{value}' for {name}: only letters, digits, periods, dashes and underscores are allowed."
+        )
+    return value
+
+
+def unknown_id(call: Call, text: str) -> ApiError:
+    """The error for an id that does not exist: observed as 400, documented as 404."""
+    status = call.emulator.config.unknown_id_status
+    return ApiError(status, {"code": str(status), "details": text})

@@ -1,0 +1,154 @@
+"""Everything one emulator consists of, in one place for the handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_amc.emulator.clock import VirtualClock, zulu
+from airflow_provider_amc.emulator.config import (
+    ACCOUNT_ID,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    MARKETPLACE_ID,
+    REFRESH_TOKEN,
+    STANDARD_INSTANCE,
+    EmulatorConfig,
+    parse_now,
+)
+from airflow_provider_amc.emulator.faults import FaultBook
+from airflow_provider_amc.emulator.queries import Queries, default_engine
+from airflow_provider_amc.emulator.requestlog import RequestLog
+from airflow_provider_amc.emulator.runner import ExecutionRunner
+from airflow_provider_amc.emulator.store import Store
+
+if TYPE_CHECKING:
+    from airflow_provider_amc.emulator.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+class Emulator:
+    """The parts of one emulator and the few actions that touch several of them.
+
+    :param config: its settings.
+    :param make_engine: makes the query engine for a virtual time; tests may give their own.
+    :raises StateDirectoryInUseError: when another emulator has the state directory.
+    """
+
+    def __init__(self, config: EmulatorConfig, make_engine: Callable[[datetime], Engine] | None = None) -> None:
+        self.config = config
+        self.instances = config.instances()
+        self._private_directory: Path | None = None
+        if config.state_dir is None:
+            directory = self._private_directory = Path(tempfile.mkdtemp(prefix="amc-emulator-"))
+        else:
+            directory = Path(config.state_dir)
+            directory.mkdir(parents=True, exist_ok=True)
+        self.results = directory / "results"
+        self.results.mkdir(exist_ok=True)
+        self.store = Store(directory / "state.sqlite")
+        remembered = self.store.get_meta("clock_offset")
+        self.clock = VirtualClock(float(remembered or 0.0))
+        if remembered is None and config.now is not None:
+            self.clock.set(parse_now(config.now))
+            self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
+        self.faults = FaultBook(config.seed)
+        self.log = RequestLog()
+        self.queries = Queries(
+            make_engine or (lambda now: default_engine(config.seed, config.scale, now)), self.clock.now
+        )
+        self.runner: ExecutionRunner | None = None
+        self.compilers = ThreadPoolExecutor(2, thread_name_prefix="amc-compile")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The emulator at work; its query engine warms up beside the first requests."""
+        self.runner = ExecutionRunner(self.config, self.store, self.clock, self.queries, self.results)
+        task = asyncio.create_task(self.runner.run())
+        threading.Thread(target=self._warm_up, name="amc-warm-up", daemon=True).start()
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self.runner.stop()
+            self.compilers.shutdown(wait=False, cancel_futures=True)
+            self.store.close()
+            if self._private_directory is not None:
+                shutil.rmtree(self._private_directory, ignore_errors=True)
+
+    def _warm_up(self) -> None:
+        try:
+            self.queries.engine()
+        except Exception:
+            log.exception("The query engine could not be loaded")
+
+    def the_runner(self) -> ExecutionRunner:
+        """The runner; there is one from start to stop."""
+        if self.runner is None:
+            raise RuntimeError("The emulator is not running.")
+        return self.runner
+
+    async def compile(self, definition: dict[str, Any], instance_id: str) -> None:
+        """Check a workflow's SQL without holding up other requests.
+
+        :raises QueryError: with AMC's text.
+        """
+        loop = asyncio.get_running_loop()
+        instance_type = self.instances[instance_id]
+        await loop.run_in_executor(
+            self.compilers, lambda: self.queries.compile(definition, instance_type=instance_type)
+        )
+
+    def clock_state(self) -> dict[str, Any]:
+        """The virtual time as JSON."""
+        return {"now": zulu(self.clock.now()), "offset_seconds": self.clock.offset_seconds}
+
+    async def clock_moved(self) -> dict[str, Any]:
+        """Make everything that depends on time notice a moved clock; tells the new time."""
+        self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
+        await asyncio.get_running_loop().run_in_executor(self.compilers, self.queries.clock_moved)
+        self.the_runner().wake()
+        return self.clock_state()
+
+    async def reset(self) -> None:
+        """Back to the state of a fresh start: nothing created, no faults, empty log, clock as configured."""
+        self.the_runner().clear()
+        self.store.clear()
+        self.faults.clear()
+        self.log.clear()
+        self.clock.advance(-self.clock.offset_seconds)
+        if self.config.now is not None:
+            self.clock.set(parse_now(self.config.now))
+        await asyncio.get_running_loop().run_in_executor(self.compilers, self.queries.reset)
+        await self.clock_moved()
+
+    def connection(self, base_url: str) -> dict[str, Any]:
+        """The Airflow connection to this emulator.
+
+        :param base_url: URL the emulator is reached at.
+        """
+        return {
+            "conn_type": "amc",
+            "host": base_url,
+            "login": CLIENT_ID,
+            "password": CLIENT_SECRET,
+            "extra": {
+                "refresh_token": REFRESH_TOKEN,
+                "region": "NA",
+                "account_id": ACCOUNT_ID,
+                "marketplace_id": MARKETPLACE_ID,
+                "instance_id": STANDARD_INSTANCE,
+            },
+        }

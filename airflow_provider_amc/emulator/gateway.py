@@ -1,0 +1,215 @@
+"""The layer around all handlers: request ids, the request log, and failures on order.
+
+It is plain ASGI, because some failures (a cut connection, a body that is shorter than announced) cannot be said with
+a response object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import uuid
+from asyncio import Transport
+from collections.abc import Sequence
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_amc.emulator.api import Operation
+from airflow_provider_amc.emulator.clock import zulu_millis
+from airflow_provider_amc.emulator.context import Emulator
+from airflow_provider_amc.emulator.errors import (
+    ApiError,
+    authentication_failed,
+    failure,
+    gateway_error,
+    terms_not_accepted,
+)
+from airflow_provider_amc.emulator.faults import Fault
+from airflow_provider_amc.emulator.requestlog import masked_body, masked_headers, masked_query
+from airflow_provider_amc.emulator.results import s3_error
+
+CONTROL_PREFIX = "/_emulator/"
+_BODY_LIMIT = 64 << 20
+
+#: Open connections by the address of the other side; the HTTP protocol class keeps it.
+Connections = dict[tuple[str, int], Transport]
+
+
+def error_response(error: ApiError, request_id: str) -> Response:
+    """An error as a response."""
+    if set(error.body) == {"Code", "Message"}:
+        return s3_error(error.status, error.body["Code"], error.body["Message"], request_id)
+    body = {name: request_id if value is None else value for name, value in error.body.items()}
+    return Response(json.dumps(body), status_code=error.status, media_type="application/json", headers=error.headers)
+
+
+class Gateway:
+    """Everything a request meets before and after its handler.
+
+    :param app: the handlers.
+    :param emulator: the emulator.
+    :param operations: all operations, to name what a request asks for.
+    :param connections: open connections, to cut one.
+    """
+
+    def __init__(
+        self, app: ASGIApp, emulator: Emulator, operations: Sequence[Operation], connections: Connections
+    ) -> None:
+        self._app = app
+        self._emulator = emulator
+        self._operations = operations
+        self._connections = connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI event scope."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["amc.request_id"] = uuid.uuid4().hex[:20].upper()
+        body = await _whole_body(receive)
+        operation = self._operation(scope)
+        control = scope["path"].startswith(CONTROL_PREFIX)
+        entry: dict[str, object] = {}
+        if not control:
+            headers = masked_headers(scope["headers"])
+            entry = self._emulator.log.add(
+                {
+                    "time": zulu_millis(self._emulator.clock.now()),
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "query": masked_query(scope["query_string"].decode("latin-1")),
+                    "operation": operation,
+                    "status": None,
+                    "headers": headers,
+                    "body": masked_body(body, headers.get("content-type", "")),
+                }
+            )
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *_identity(request_id)]}
+            await send(message)
+
+        fault = None if control else self._emulator.faults.take(operation)
+        if fault is not None:
+            entry["fault"] = fault.kind
+        await self._deliver(scope, _Replay(body, receive), answer, operation, fault)
+
+    def _operation(self, scope: Scope) -> str:
+        for operation in self._operations:
+            if operation.method == scope["method"] and operation.pattern.fullmatch(scope["path"]):
+                return operation.id
+        return "unknown"
+
+    async def _deliver(self, scope: Scope, receive: Receive, send: Send, operation: str, fault: Fault | None) -> None:
+        kind = fault.kind if fault is not None else None
+        request_id = scope["amc.request_id"]
+        if fault is None or kind in ("revoked", "not_visible", "unknown_status", "duration", "fail"):
+            scope["amc.fault"] = fault
+            await self._app(scope, receive, send)
+        elif kind == "status":
+            error = failure(fault.status or 503, operation, fault.headers)
+            await error_response(error, request_id)(scope, receive, send)
+        elif kind == "token_expired":
+            await error_response(authentication_failed(), request_id)(scope, receive, send)
+        elif kind == "terms":
+            error = terms_not_accepted(self._emulator.config.terms_status)
+            await error_response(error, request_id)(scope, receive, send)
+        elif kind == "delay":
+            await asyncio.sleep(1.0 if fault.seconds is None else fault.seconds)
+            await self._app(scope, receive, send)
+        elif kind == "reset" and operation != "results":
+            self._cut(scope)
+        elif kind == "lost_answer":
+            await self._app(scope, receive, _swallow)
+            if fault.cut:
+                self._cut(scope)
+            else:
+                error = gateway_error(fault.status or 504, "Endpoint request timed out", fault.headers)
+                await error_response(error, request_id)(scope, receive, send)
+        else:
+            await self._damaged(scope, receive, send, fault)
+
+    async def _damaged(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+        """Answer with a body that is cut short, or slow."""
+        messages: list[Message] = []
+
+        async def collect(message: Message) -> None:
+            messages.append(message)
+
+        await self._app(scope, receive, collect)
+        start = messages[0]
+        body = b"".join(message.get("body", b"") for message in messages[1:])
+        kept = body[: int(fault.bytes)] if fault.bytes is not None else body[: len(body) // 2]
+        if fault.kind == "slow":
+            await send(start)
+            pieces = 10
+            size = -(-len(body) // pieces) or 1
+            for position in range(0, len(body), size):
+                await asyncio.sleep((fault.seconds or 0.0) / pieces)
+                await send({"type": "http.response.body", "body": body[position : position + size], "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        announced = len(kept) if fault.kind == "wrong_length" else len(body)
+        others = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        await send({**start, "headers": [*others, (b"content-length", str(announced).encode())]})
+        await send({"type": "http.response.body", "body": kept, "more_body": fault.kind != "wrong_length"})
+        if fault.kind != "wrong_length":
+            self._cut(scope, gently=fault.kind == "truncate")
+
+    def _cut(self, scope: Scope, *, gently: bool = False) -> None:
+        """Close the connection in the middle; not gently means with a TCP reset."""
+        transport = self._connections.get(tuple(scope["client"] or ()))
+        if transport is None:
+            return
+        if gently:
+            transport.close()
+            return
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+
+class _Replay:
+    """A request body that was read already; afterwards the connection's own events."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await self._receive()
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= _BODY_LIMIT:
+            parts.append(part)
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _swallow(message: Message) -> None:
+    return None
+
+
+def _identity(request_id: str) -> list[tuple[bytes, bytes]]:
+    value = request_id.encode()
+    return [
+        (b"x-amz-rid", value),
+        (b"x-amz-request-id", value),
+        (b"vary", b"Content-Type,Accept-Encoding,User-Agent"),
+    ]

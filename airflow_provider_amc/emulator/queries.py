@@ -1,0 +1,178 @@
+"""The one door to the query engine: made on first use, so that the emulator answers before it is loaded.
+
+Everything here blocks and belongs into a worker thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from airflow_provider_amc.emulator.engine import CompiledQuery, Engine
+
+#: Longest parameter value (reported by users of the API).
+_PARAMETER_LIMIT = 1024
+_BATCH_ROWS = 65_536
+
+
+class QueryError(Exception):
+    """The query cannot be compiled or run; the text is AMC's."""
+
+
+def default_engine(seed: int, scale: str, now: datetime) -> Engine:
+    """The real engine; its libraries are imported here."""
+    from airflow_provider_amc.emulator.engine import Engine
+
+    return Engine(seed=seed, scale=scale, now=now)
+
+
+class Queries:
+    """Compiles and runs AMC SQL.
+
+    :param make_engine: makes the engine for a virtual time.
+    :param now: tells the virtual time.
+    """
+
+    def __init__(self, make_engine: Callable[[datetime], Engine], now: Callable[[], datetime]) -> None:
+        self._make_engine = make_engine
+        self._now = now
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._own_tables = False
+
+    @property
+    def ready(self) -> bool:
+        """Is the engine loaded?"""
+        return self._engine is not None
+
+    def engine(self) -> Engine:
+        """The engine, loaded now if it was not."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._make_engine(self._now())
+            return self._engine
+
+    def clock_moved(self) -> None:
+        """Let the data reach up to the new virtual time."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.advance_to(self._now())
+
+    def load_table(self, name: str, data: Any) -> None:
+        """Replace the rows of a table by the user's own."""
+        self._own_tables = True
+        self.engine().load_table(name, data)
+
+    def reset(self) -> None:
+        """Go back to the synthetic rows, should a table have been replaced."""
+        with self._lock:
+            if self._own_tables and self._engine is not None:
+                self._engine.close()
+                self._engine = None
+            self._own_tables = False
+
+    def close(self) -> None:
+        """Release the engine."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+    def compile(
+        self,
+        definition: dict[str, Any],
+        *,
+        instance_type: str,
+        parameter_values: dict[str, Any] | None = None,
+        window: tuple[float, float] | None = None,
+    ) -> CompiledQuery:
+        """Compile a workflow's SQL and compare it with the output columns it promises.
+
+        :param definition: the workflow.
+        :param instance_type: ``STANDARD`` or ``SANDBOX``.
+        :param parameter_values: values of a run; ``None`` checks a definition without running it.
+        :param window: start and end of a run, epoch seconds.
+        :raises QueryError: with AMC's text.
+        """
+        if not definition.get("sqlQuery"):
+            raise QueryError("Workflows in the legacy operations format of 'query' cannot be run by this emulator.")
+        declared = definition.get("inputParameters") or []
+        if parameter_values is not None:
+            _check_values(declared, parameter_values)
+        from airflow_provider_amc.emulator.engine import AmcSqlError
+
+        start, end = (_naive(moment) for moment in window) if window else (None, None)
+        try:
+            compiled = self.engine().compile(
+                definition["sqlQuery"],
+                input_parameters=declared,
+                parameter_values=parameter_values or {},
+                input_schema=definition.get("inputSchema"),
+                instance_type=instance_type,
+                window_start=start,
+                window_end=end,
+            )
+        except AmcSqlError as error:
+            raise QueryError(str(error)) from error
+        _check_promised_columns(definition.get("outputColumns"), compiled)
+        return compiled
+
+    def run(
+        self, compiled: CompiledQuery, window: tuple[float, float], interrupted: threading.Event
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Run a compiled query over a window.
+
+        :param compiled: the query.
+        :param window: start and end, epoch seconds.
+        :param interrupted: set by another thread to end the query early.
+        :returns: the rows in batches, none of them empty.
+        :raises QueryError: with AMC's text, at the first row or later.
+        """
+        from airflow_provider_amc.emulator.engine import AmcSqlError
+
+        start, end = (_naive(moment) for moment in window)
+        try:
+            rows: Any = self.engine().run(compiled, window_start=start, window_end=end, interrupted=interrupted)
+            batches = rows.to_batches(max_chunksize=_BATCH_ROWS) if hasattr(rows, "to_batches") else rows
+            for batch in batches:
+                if batch.num_rows:
+                    yield batch
+        except AmcSqlError as error:
+            raise QueryError(str(error)) from error
+
+
+def _naive(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+
+
+def _check_values(declared: list[dict[str, Any]], values: dict[str, Any]) -> None:
+    for parameter in declared:
+        name = parameter.get("name")
+        if name not in values and parameter.get("defaultValue") is None:
+            raise QueryError(f"No value was provided for the workflow parameter {name} and it has no default value.")
+    for name, value in values.items():
+        if isinstance(value, str) and len(value) > _PARAMETER_LIMIT:
+            raise QueryError(
+                f"The value of the workflow parameter {name} exceeded maximum allowed length of {_PARAMETER_LIMIT}."
+            )
+
+
+def _check_promised_columns(promised: list[dict[str, Any]] | None, compiled: CompiledQuery) -> None:
+    if not promised:
+        return
+    found = [column.to_api() for column in compiled.output_columns]
+    wanted = [(str(column.get("name")), column.get("dataType"), column.get("columnType")) for column in promised]
+    actual = [(str(column["name"]), column["dataType"], column["columnType"]) for column in found]
+    if len(wanted) != len(actual):
+        raise QueryError(f"The workflow specifies {len(wanted)} output columns but its query produces {len(actual)}.")
+    for position, (want, have) in enumerate(zip(wanted, actual, strict=True), start=1):
+        if any(given is not None and given != real for given, real in zip(want, have, strict=True)):
+            raise QueryError(
+                f"Output column {position} is specified as {' '.join(str(part) for part in want if part)} "
+                f"but the query produces {' '.join(have)}."
+            )

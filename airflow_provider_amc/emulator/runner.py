@@ -1,0 +1,332 @@
+"""The life of executions: PENDING, RUNNING, then SUCCEEDED, FAILED, REJECTED or CANCELLED.
+
+One task in the event loop makes every step; queries are computed by worker threads. What is to come is decided by
+virtual time: a run ends when its query is done *and* its drawn duration is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_amc.emulator.clock import VirtualClock, zulu
+from airflow_provider_amc.emulator.config import EmulatorConfig
+from airflow_provider_amc.emulator.files import write_result
+from airflow_provider_amc.emulator.queries import Queries, QueryError
+from airflow_provider_amc.emulator.record import ExecutionRecord
+from airflow_provider_amc.emulator.store import Store
+
+if TYPE_CHECKING:
+    from airflow_provider_amc.emulator.engine import CompiledQuery
+
+log = logging.getLogger(__name__)
+
+#: Longest nap of the task, so that a moved system clock is noticed.
+_LONGEST_WAIT_SECONDS = 60.0
+#: Compiled queries kept between validation and run; others are compiled again.
+_KEPT_COMPILED = 64
+
+
+@dataclass
+class _Live:
+    """An execution that has not ended."""
+
+    seq: int
+    record: ExecutionRecord
+    job: asyncio.Future[Any] | None = None
+    job_began: float = 0.0
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    compiled: CompiledQuery | None = None
+    outcome: tuple[str, str | None] | None = None
+
+
+class ExecutionRunner:
+    """Runs the executions of all instances.
+
+    Every method is called in the event loop's thread.
+
+    :param config: limits, speed and seed.
+    :param store: where executions are kept.
+    :param clock: virtual time.
+    :param queries: the query engine.
+    :param results: directory of result files.
+    """
+
+    def __init__(
+        self, config: EmulatorConfig, store: Store, clock: VirtualClock, queries: Queries, results: Path
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._queries = queries
+        self._results = results
+        self._types = config.instances()
+        self._live: dict[str, _Live] = {}
+        self._slot_freed: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._pool = ThreadPoolExecutor(config.query_threads, thread_name_prefix="amc-query")
+        for seq, body in store.unfinished_executions():
+            self._live[body["id"]] = _Live(seq, ExecutionRecord.load(body))
+
+    # -- called by the handlers ------------------------------------------------------------------------------------
+    def submit(self, record: ExecutionRecord) -> None:
+        """Queue a new execution."""
+        record.updated = record.created
+        seq = self._store.add_execution(record.dump())
+        self._live[record.id] = _Live(seq, record)
+        self._wake.set()
+
+    def cancel(self, record: ExecutionRecord, reason: str) -> bool:
+        """Cancel an execution; ``False`` when it had ended already."""
+        live = self._live.get(record.id)
+        if live is None:
+            return False
+        self._finish(live, "CANCELLED", reason, self._now())
+        self._wake.set()
+        return True
+
+    def wake(self) -> None:
+        """Look again: the clock was moved."""
+        self._wake.set()
+
+    def clear(self) -> None:
+        """Forget all executions and their results."""
+        for live in self._live.values():
+            live.interrupted.set()
+        self._live.clear()
+        for path in self._results.glob("*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    # -- the task ----------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Step until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                wait = self._step()
+            except Exception:
+                log.exception("The emulator's execution task failed; it goes on")
+                wait = 1.0
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
+
+    async def stop(self, patience: float = 5.0) -> None:
+        """Interrupt the queries that run and wait for them a little."""
+        jobs = []
+        for live in self._live.values():
+            live.interrupted.set()
+            if live.job is not None and not live.job.done():
+                jobs.append(live.job)
+        if jobs:
+            await asyncio.wait(jobs, timeout=patience)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _step(self) -> float:
+        """Make every step that is due, oldest execution first, and tell how long until the next may be."""
+        now = self._now()
+        due: list[float] = []
+        running: dict[str, int] = {}
+        for live in self._live.values():
+            if live.record.status == "RUNNING":
+                running[live.record.instance_id] = running.get(live.record.instance_id, 0) + 1
+        for live in list(self._live.values()):
+            record = live.record
+            if record.status == "RUNNING":
+                moment = self._step_running(live, now)
+                if record.finished:
+                    self._free_slot(record, running)
+            else:
+                moment = self._step_pending(live, now, running)
+            if moment is not None:
+                due.append(moment)
+        wait = min(due, default=now + _LONGEST_WAIT_SECONDS) - now
+        return max(0.0, min(wait, _LONGEST_WAIT_SECONDS))
+
+    def _step_pending(self, live: _Live, now: float, running: dict[str, int]) -> float | None:
+        record = live.record
+        if live.outcome is not None:
+            self._finish(live, *live.outcome, now)
+            return None
+        if record.validated is None:
+            valid_from = record.created + self._validation_delay(live.seq)
+            if now < valid_from:
+                return valid_from
+            if live.job is None:
+                self._start_job(live, self._validate)
+            return None
+        free = running.get(record.instance_id, 0) < self._config.max_running
+        if not free or sum(running.values()) >= self._config.max_running_account:
+            return None
+        if record.dry_run:
+            self._finish(live, "SUCCEEDED", None, record.validated)
+            return None
+        # A clock that jumped over the start must not delay it: the run starts when it could have started.
+        start = min(now, max(record.validated, self._slot_freed.get(record.instance_id, 0.0)))
+        record.status, record.started, record.updated = "RUNNING", start, start
+        if record.planned_seconds is None:
+            record.planned_seconds = self._duration(live.seq)
+        running[record.instance_id] = running.get(record.instance_id, 0) + 1
+        self._store.save_execution(record.dump())
+        moment = self._step_running(live, now)
+        if record.finished:
+            self._free_slot(record, running)
+        return moment
+
+    def _free_slot(self, record: ExecutionRecord, running: dict[str, int]) -> None:
+        if running[record.instance_id] >= self._config.max_running:
+            self._slot_freed[record.instance_id] = record.updated
+        running[record.instance_id] -= 1
+
+    def _step_running(self, live: _Live, now: float) -> float | None:
+        record = live.record
+        started = record.started if record.started is not None else now
+        planned = record.planned_seconds or 0.0
+        ends, deadline = started + planned, started + record.timeout_seconds
+        computing = time.monotonic() - live.job_began if live.job is not None else 0.0
+        if (planned > record.timeout_seconds and now >= deadline) or computing > record.timeout_seconds:
+            reason = f"The workflow execution timed out after {record.timeout_seconds} seconds."
+            self._finish(live, "FAILED", reason, min(now, deadline))
+            return None
+        if live.outcome is None:
+            if live.job is None:
+                self._start_job(live, self._compute)
+            return None if planned <= record.timeout_seconds else deadline
+        if now < ends:
+            return min(ends, deadline)
+        outcome = live.outcome
+        if record.forced_status and outcome[0] == "SUCCEEDED":
+            outcome = record.forced_status, record.forced_reason
+        self._finish(live, *outcome, ends if planned else now)
+        return None
+
+    def _finish(self, live: _Live, status: str, reason: str | None, at: float) -> None:
+        record = live.record
+        live.interrupted.set()
+        record.status, record.status_reason = status, reason
+        record.ended = record.updated = at
+        if status != "SUCCEEDED":
+            record.files = []
+            shutil.rmtree(self._results / record.id, ignore_errors=True)
+        self._store.save_execution(record.dump())
+        self._live.pop(record.id, None)
+
+    def _validation_delay(self, seq: int) -> float:
+        if self._config.speed == "instant":
+            return 0.0
+        return random.Random(f"{self._config.seed}:validation:{seq}").uniform(1.0, 4.0)  # noqa: S311
+
+    def _duration(self, seq: int) -> float:
+        if self._config.speed == "instant":
+            return 0.0
+        drawn = random.Random(f"{self._config.seed}:duration:{seq}").lognormvariate(4.5, 0.8)  # noqa: S311
+        return round(min(max(drawn, 15.0), 900.0), 3)
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+    def _start_job(self, live: _Live, work: Any) -> None:
+        loop = asyncio.get_running_loop()
+        live.job_began = time.monotonic()
+        live.job = loop.run_in_executor(self._pool, work, live)
+        live.job.add_done_callback(lambda job: self._job_done(live, job))
+
+    def _job_done(self, live: _Live, job: asyncio.Future[Any]) -> None:
+        live.job = None
+        if job.cancelled() or live.record.finished:
+            return
+        error = job.exception()
+        record = live.record
+        validating = record.status == "PENDING"
+        if isinstance(error, QueryError):
+            live.outcome = ("REJECTED" if validating else "FAILED", str(error))
+        elif error is not None:
+            log.error("Execution %s failed inside the emulator", record.id, exc_info=error)
+            live.outcome = ("FAILED", f"The emulator failed: {error}")
+        elif validating:
+            delay = self._validation_delay(live.seq)
+            record.validated = record.updated = record.created + delay if delay else self._now()
+            record.output_columns = [column.to_api() for column in job.result().output_columns]
+            record.tables = list(job.result().tables)
+            kept = sum(other.compiled is not None for other in self._live.values())
+            live.compiled = job.result() if kept < _KEPT_COMPILED else None
+            reason = self._overlap(live.seq, record)
+            if reason:
+                live.outcome = ("REJECTED", reason)
+            self._store.save_execution(record.dump())
+        else:
+            record.files = job.result()
+            live.outcome = ("SUCCEEDED", None)
+            live.compiled = None
+        self._wake.set()
+
+    def _overlap(self, seq: int, record: ExecutionRecord) -> str | None:
+        """AMC's refusal of many queries over the same data, when the setting ``overlap_limit`` asks for it."""
+        limit = self._config.overlap_limit
+        if limit is None or record.dry_run:
+            return None
+        similar, after = 0, seq
+        while page := self._store.find_executions(record.instance_id, after=after):
+            after = page[-1][0]
+            for _, body in page:
+                other = ExecutionRecord.load(body)
+                overlaps = other.window_start < record.window_end and record.window_start < other.window_end
+                if overlaps and other.started is not None and set(other.tables) == set(record.tables):
+                    similar += 1
+        if similar < limit:
+            return None
+        return (
+            f'Execution "{record.id}" of workflow "{record.workflow_id}" could not be run because too many workflows '
+            "have already been run against the same input data sources in the same or overlapping time windows."
+        )
+
+    # -- in worker threads -----------------------------------------------------------------------------------------------
+    def _validate(self, live: _Live) -> CompiledQuery:
+        record = live.record
+        if self._types.get(record.instance_id) == "SANDBOX" and not record.require_synthetic_data:
+            raise QueryError("Workflow executions on a sandbox instance must set requireSyntheticData to true.")
+        return self._queries.compile(
+            record.definition,
+            instance_type=self._types.get(record.instance_id, "STANDARD"),
+            parameter_values=record.parameter_values,
+            window=(record.window_start, record.window_end),
+        )
+
+    def _compute(self, live: _Live) -> list[dict[str, Any]]:
+        record = live.record
+        compiled = live.compiled or self._validate(live)
+        rows = self._queries.run(compiled, (record.window_start, record.window_end), live.interrupted)
+        if not record.writes_output:
+            for _ in rows:
+                continue
+            return []
+        moment = datetime.fromtimestamp(record.created, UTC)
+        files = write_result(
+            rows,
+            compiled.output_columns,
+            self._results / record.id,
+            name=f"{moment:%Y-%m-%d}-{record.workflow_id}-ver1",
+            rows_per_file=self._config.rows_per_file,
+            metadata={
+                "workflowExecutionId": record.id,
+                "workflowId": record.workflow_id,
+                "sqlQuery": record.definition.get("sqlQuery"),
+                "parameterValues": record.parameter_values,
+                "timeWindowStart": zulu(datetime.fromtimestamp(record.window_start, UTC)),
+                "timeWindowEnd": zulu(datetime.fromtimestamp(record.window_end, UTC)),
+                "outputColumns": [column.to_api() for column in compiled.output_columns],
+            },
+        )
+        if live.interrupted.is_set():
+            shutil.rmtree(self._results / record.id, ignore_errors=True)
+        return files
