@@ -1,0 +1,93 @@
+"""A query engine for tests of the HTTP layer: a query is a few words, and a test decides when it ends.
+
+``SELECT n FROM rows_12`` gives the numbers 0 to 11; ``broken`` anywhere does not compile; ``explode`` fails while it
+runs; ``gated`` waits until the test opens the gate.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow
+from airflow_provider_amc.emulator.engine import AmcSqlError, CompiledQuery, OutputColumn
+
+ROWS = re.compile(r"rows_(\d+)")
+BATCH = 1000
+
+
+class StandIn:
+    """Offers what the server needs of the real engine."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.gate = threading.Event()
+        self.compiled: list[dict[str, Any]] = []
+        self.windows: list[tuple[datetime, datetime]] = []
+        self.interruptions = 0
+        self.tables: dict[str, Any] = {}
+        self.closed = False
+
+    def advance_to(self, now: datetime) -> None:
+        self.now = now
+
+    def compile(
+        self,
+        sql: str,
+        *,
+        input_parameters: Sequence[Mapping[str, Any]] = (),
+        parameter_values: Mapping[str, object] | None = None,
+        input_schema: str | None = None,
+        instance_type: str = "STANDARD",
+        window_start: datetime | None = None,
+        window_end: datetime | None = None,
+    ) -> CompiledQuery:
+        self.compiled.append({"sql": sql, "values": dict(parameter_values or {}), "instance_type": instance_type})
+        if "broken" in sql:
+            raise AmcSqlError("From line 1, column 8 to line 1, column 13: Column 'broken' not found in any table")
+        columns = (OutputColumn("n", "LONG", "METRIC", None, None),)
+        tables = tuple(match[0] for match in ROWS.finditer(sql))
+        query = CompiledQuery(columns, tables)
+        object.__setattr__(query, "sql", sql)
+        return query
+
+    def run(
+        self,
+        compiled: CompiledQuery,
+        *,
+        window_start: datetime,
+        window_end: datetime,
+        interrupted: threading.Event | None = None,
+    ) -> Iterator[pyarrow.RecordBatch]:
+        self.windows.append((window_start, window_end))
+        sql = compiled.sql  # type: ignore[attr-defined]
+        if "gated" in sql:
+            while not self.gate.wait(0.01):
+                if interrupted is not None and interrupted.is_set():
+                    self.interruptions += 1
+                    raise AmcSqlError("The query was interrupted")
+        if "explode" in sql:
+            raise AmcSqlError("Division by zero")
+        match = ROWS.search(sql)
+        count = int(match[1]) if match else 0
+        for start in range(0, count, BATCH):
+            numbers = list(range(start, min(start + BATCH, count)))
+            yield pyarrow.record_batch({"n": pyarrow.array(numbers, pyarrow.int64())})
+
+    def data_sources(self) -> list[dict[str, Any]]:
+        column = {"name": "n", "columnType": "METRIC", "dataType": "LONG", "description": "A number."}
+        return [
+            {"dataSourceId": f"table_{number:03d}", "description": "Numbers.", "columns": [column], "owner": "AMAZON"}
+            for number in reversed(range(7))
+        ]
+
+    def load_table(self, name: str, data: Any) -> None:
+        if not data:
+            raise ValueError("there are no rows")
+        self.tables[name] = data
+
+    def close(self) -> None:
+        self.closed = True
