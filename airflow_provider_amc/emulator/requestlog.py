@@ -42,7 +42,7 @@ def masked_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def masked_body(body: bytes, content_type: str) -> Any:
-    """A request body as JSON or form fields, secrets masked; text when it is neither."""
+    """A request body as JSON or form fields, secrets masked; text when it is neither and holds no secret."""
     if not body:
         return None
     text = body[:_BODY_LIMIT].decode("utf-8", "replace")
@@ -50,8 +50,8 @@ def masked_body(body: bytes, content_type: str) -> Any:
         return _masked(dict(parse_qsl(text, keep_blank_values=True)))
     try:
         parsed = json.loads(text)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        return MASK if any(name in text for name in ("secret", "token", "verifier")) else text
     return _masked(parsed) if isinstance(parsed, dict) else parsed
 
 

@@ -1,0 +1,178 @@
+"""Headers, accounts, instances, data sources, unknown paths: what a request needs to get through."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_amc.emulator import signing
+from tests.emulator.api import ACCOUNT, CLIENT_ID, MARKETPLACE
+
+PREFIX = "Amazon-Advertising-API-"
+
+
+def without(headers: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key != name}
+
+
+def test_accounts_need_the_client_id_only(api):
+    headers = {name: api.headers[name] for name in ("Authorization", PREFIX + "ClientId")}
+    answer = api.session.get(f"{api.url}/amc/accounts", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "amcAccounts": [{"accountId": ACCOUNT, "accountName": "AMC emulator", "marketplaceId": MARKETPLACE}]
+    }
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-amz-rid"] == answer.headers["x-amz-request-id"]
+
+
+def test_header_names_may_be_written_in_any_case(api):
+    headers = {name.lower(): value for name, value in api.headers.items()}
+    assert api.session.get(f"{api.url}/amc/instances", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "details"),
+    [
+        ("Authorization", None, 401, "Authentication failed"),
+        ("Authorization", "Bearer nonsense", 401, "Authentication failed"),
+        ("Authorization", "Basic YTpi", 401, "Authentication failed"),
+        (PREFIX + "ClientId", None, 401, "Authentication failed"),
+        (PREFIX + "ClientId", "someone", 401, "Authentication failed"),
+        (PREFIX + "AdvertiserId", None, 400, "entityId provided is null"),
+        (PREFIX + "AdvertiserId", "1234567890", 403, "Unauthorized request."),
+        (PREFIX + "MarketplaceId", None, 400, "marketplaceId provided is null"),
+        (PREFIX + "MarketplaceId", "A1PA6795UKMFR9", 403, "Unauthorized request."),
+    ],
+)
+@pytest.mark.parametrize("path", ["instances", "reporting/amcemulator/workflows"])
+def test_headers_are_checked(api, path, name, value, status, details):
+    headers = without(api.headers, name)
+    if value is not None:
+        headers[name] = value
+    answer = api.session.get(f"{api.url}/amc/{path}", headers=headers)
+    assert answer.status_code == status
+    body = answer.json()
+    assert (body["code"], body["details"]) == (str(status), details)
+    if status == 401:
+        assert body["requestId"] == answer.headers["x-amz-rid"]
+
+
+def test_errors_of_accounts_are_in_their_own_shape(api):
+    answer = api.session.get(f"{api.url}/amc/accounts")
+    assert answer.status_code == 401
+    assert answer.json() == {"message": "Authentication failed", "requestId": answer.headers["x-amz-rid"]}
+
+
+def test_access_token_dies_after_an_hour_of_virtual_time(served):
+    api = served.api
+    headers = dict(api.headers)
+    served.server.advance_clock(3590)
+    assert api.session.get(f"{api.url}/amc/instances", headers=headers).status_code == 200
+    served.server.advance_clock(11)
+    answer = api.session.get(f"{api.url}/amc/instances", headers=headers)
+    assert (answer.status_code, answer.json()["details"]) == (401, "Authentication failed")
+
+
+def test_altered_token_is_refused(api):
+    token = api.headers["Authorization"].removeprefix("Bearer ")
+    claims = signing.read_token(token)
+    assert claims is not None
+    assert claims["client_id"] == CLIENT_ID
+    payload, _, signature = token.partition(".")
+    altered = payload[:-2] + ("AA" if payload[-2:] != "AA" else "BB") + "." + signature
+    assert signing.read_token(altered) is None
+    headers = {**api.headers, "Authorization": f"Bearer {altered}"}
+    assert api.session.get(f"{api.url}/amc/accounts", headers=headers).status_code == 401
+
+
+def test_token_without_the_campaign_scope_cannot_call_amc(api):
+    token = signing.sign_token({"client_id": CLIENT_ID, "scope": "profile", "exp": 9e9})
+    answer = api.call("GET", "instances", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["details"]) == (403, "Unauthorized request.")
+
+
+def test_instances(serve):
+    api = serve(extra_instances=["amcother"]).api
+    listed = api.call("GET", "instances").json()
+    assert listed["nextToken"] is None
+    assert [(one["instanceId"], one["instanceType"]) for one in listed["instances"]] == [
+        ("amcemulator", "STANDARD"),
+        ("amcsandbox", "SANDBOX"),
+        ("amcother", "STANDARD"),
+    ]
+    first = listed["instances"][0]
+    assert first["creationStatus"] == "COMPLETED"
+    assert first["entities"] == ["NA"]
+    assert first["apiEndpoint"] is None
+    assert "s3BucketRegion" not in first
+    answer = api.call("GET", "instances/amcemulator")
+    assert answer.json() == {"instance": first}
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_instances_come_in_pages(serve):
+    api = serve(extra_instances=3, instances_page_size=2).api
+    seen: list[str] = []
+    query: dict[str, str] = {"nextToken": ""}
+    while True:
+        page = api.call("GET", "instances", params=query).json()
+        seen += [one["instanceId"] for one in page["instances"]]
+        if not page["nextToken"]:
+            break
+        query = {"nextToken": page["nextToken"]}
+    assert seen == ["amcemulator", "amcsandbox", "amcemulator02", "amcemulator03", "amcemulator04"]
+
+
+def test_unknown_instance(api):
+    for path in ("instances/nowhere", "reporting/nowhere/workflows"):
+        answer = api.call("GET", path)
+        assert (answer.status_code, answer.json()) == (403, {"code": "403", "details": "Unauthorized request."})
+
+
+def test_wrong_accept_on_an_instance(api):
+    assert api.call("GET", "instances/amcemulator", headers={"Accept": "text/csv"}).status_code == 415
+    accept = {"Accept": "application/vnd.amcinstances.v1+json"}
+    assert api.call("GET", "instances/amcemulator", headers=accept).status_code == 200
+
+
+def test_advertisers(api):
+    everyone = api.call("GET", "instances/amcemulator/advertisers").json()
+    assert everyone["totalCount"] == len(everyone["advertisers"]) == 2
+    display = api.call("GET", "instances/amcemulator/advertisers", params={"type": "DISPLAY"}).json()["advertisers"]
+    assert [one["marketplaceId"] for one in display] == [None]
+    assert api.call("GET", "instances/amcemulator/advertisers", params={"type": "X"}).status_code == 400
+
+
+def test_data_sources(api):
+    page = api.reporting("GET", "dataSources", params={"limit": "5"})
+    assert page.headers["content-type"] == "application/vnd.amcdatasources.v1+json"
+    names = [one["dataSourceId"] for one in page.json()["dataSources"]]
+    rest = api.reporting("GET", "dataSources", params={"limit": "5", "nextToken": page.json()["nextToken"]}).json()
+    names += [one["dataSourceId"] for one in rest["dataSources"]]
+    assert names == [f"table_{number:03d}" for number in range(7)]
+    assert "nextToken" not in rest
+    one = api.reporting("GET", "dataSources/table_003").json()
+    assert one["columns"][0]["dataType"] == "LONG"
+    assert api.reporting("GET", "dataSources/nothing").status_code == 400
+
+
+def test_unknown_paths_are_the_gateways_affair(api):
+    answer = api.call("GET", "nothing/here")
+    assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
+    answer = api.call("PATCH", "instances")
+    assert (answer.status_code, answer.json()) == (403, {"message": "Missing Authentication Token"})
+    assert answer.headers["x-amz-rid"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("1", 200), ("100", 200), ("0", 400), ("101", 400), ("ten", 400), ("-1", 400)]
+)
+def test_limit_of_lists(api, limit, status):
+    assert api.reporting("GET", "workflows", params={"limit": limit}).status_code == status
+
+
+def test_next_token_must_be_one_of_this_list(api):
+    token = api.reporting("GET", "dataSources", params={"limit": "1"}).json()["nextToken"]
+    for wrong in (token, "nonsense", "bm9uc2Vuc2U="):
+        answer = api.reporting("GET", "workflows", params={"nextToken": wrong})
+        assert (answer.status_code, answer.json()["details"]) == (400, "The provided nextToken is invalid.")

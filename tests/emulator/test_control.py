@@ -1,0 +1,354 @@
+"""Control endpoints, the request log, and failures on order."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_amc import __version__
+from airflow_provider_amc.emulator.faults import FaultBook, FaultSpecError
+from tests.emulator.api import ACCOUNT, CLIENT_ID, MARKETPLACE, SECRET, wait_for
+
+
+def test_health(api):
+    health = api.control("GET", "health")
+    assert health["status"] == "ok"
+    assert health["version"] == __version__
+    assert health["instances"] == {"amcemulator": "STANDARD", "amcsandbox": "SANDBOX"}
+
+
+def test_connection_is_ready_for_airflow(served):
+    expected = {
+        "conn_type": "amc",
+        "host": served.server.url,
+        "login": CLIENT_ID,
+        "password": SECRET,
+        "extra": {
+            "refresh_token": "Atzr|emulator",
+            "region": "NA",
+            "account_id": ACCOUNT,
+            "marketplace_id": MARKETPLACE,
+            "instance_id": "amcemulator",
+        },
+    }
+    assert served.api.control("GET", "connection") == expected
+    assert served.server.connection == expected
+
+
+def test_requests_are_logged_without_secrets(served):
+    api = served.api
+    api.call("GET", "instances", params={"limit": "5"})
+    api.post_token(grant_type="refresh_token", client_id=CLIENT_ID, client_secret="hidden", refresh_token="Atzr|hidden")
+    api.session.post(f"{api.url}/auth/o2/token", data='{"client_secret": "hidden')
+    execution_id = api.finished()["workflowExecutionId"]
+    api.download(api.urls(execution_id)["downloadUrls"][0])
+    api.call("GET", "nothing")
+    entries = api.control("GET", "requests")["requests"]
+    assert entries == served.server.requests
+    assert [one["n"] for one in entries] == list(range(1, len(entries) + 1))
+    listed = next(one for one in entries if one["operation"] == "listInstances")
+    assert (listed["method"], listed["path"], listed["query"], listed["status"]) == (
+        "GET",
+        "/amc/instances",
+        {"limit": "5"},
+        200,
+    )
+    assert listed["headers"]["authorization"] == "Bearer ***"
+    assert listed["headers"]["amazon-advertising-api-clientid"] == CLIENT_ID
+    created = next(one for one in entries if one["operation"] == "createWorkflowExecution")
+    assert created["body"]["workflow"] == {"sqlQuery": "SELECT n FROM rows_3"}
+    fetched = next(one for one in entries if one["operation"] == "results")
+    assert "authorization" not in fetched["headers"]
+    assert fetched["query"]["X-Amz-Signature"] == "***"
+    assert entries[-1]["operation"] == "unknown"
+    assert entries[-1]["status"] == 404
+    everything = str(entries)
+    assert "hidden" not in everything
+    assert "Atz" not in everything
+    tokens = api.control("GET", "requests?operation=token")["requests"]
+    assert [one["status"] for one in tokens] == [200, 401, 400]
+    assert tokens[0]["body"]["client_secret"] == "***"
+    assert served.server.requests_of("TOKEN") == tokens
+    api.session.delete(f"{api.url}/_emulator/requests")
+    assert served.server.requests == []
+
+
+def test_clock(served):
+    api = served.api
+    assert api.control("POST", "clock", {"now": "2026-01-01T00:00:00Z"})["now"] == "2026-01-01T00:00:00Z"
+    assert api.control("POST", "clock", {"advance_seconds": 90})["now"].startswith("2026-01-01T00:01:3")
+    assert api.control("GET", "clock")["now"].startswith("2026-01-01T00:01:3")
+    assert served.engine.now.isoformat().startswith("2026-01-01T00:01:3")
+    assert served.server.set_clock("2026-05-01T00:00:00").isoformat().startswith("2026-05-01T00:00:0")
+    for body in ({}, {"now": "tomorrow"}, {"advance_seconds": "x"}, {"advance_seconds": 1, "now": "2026-01-01"}, [1]):
+        assert api.session.post(f"{api.url}/_emulator/clock", json=body).status_code == 400
+    assert api.session.post(f"{api.url}/_emulator/clock", json={"advance_seconds": 1e300}).status_code == 400
+
+
+def test_reset(serve):
+    served = serve(now="2026-01-01T00:00:00Z")
+    api = served.api
+    api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    running = api.run("SELECT gated FROM rows_1")["workflowExecutionId"]
+    api.until(running, "RUNNING")
+    served.server.load_table("rows_1", [{"n": 1}])
+    served.server.add_fault(operation="token", kind="status")
+    served.server.advance_clock(86400)
+    served.server.reset()
+    assert served.server.requests == []
+    assert api.control("GET", "faults")["faults"] == []
+    assert api.control("GET", "clock")["now"].startswith("2026-01-01T00:0")
+    assert api.reporting("GET", "workflows").json() == {"workflows": []}
+    assert api.reporting("GET", f"workflowExecutions/{running}").status_code == 400
+    assert served.engines[0].closed
+    assert api.finished()["status"] == "SUCCEEDED"
+
+
+def test_load_table(served):
+    api = served.api
+    rows = [{"n": 1}, {"n": 2}]
+    assert api.control("POST", "tables/dsp_clicks", rows) == {"table": "dsp_clicks", "rows": 2}
+    assert api.control("POST", "tables/dsp_views", {"rows": rows})["rows"] == 2
+    assert served.engine.tables == {"dsp_clicks": rows, "dsp_views": rows}
+    for wrong in ([1], {"n": 1}, [], "rows"):
+        answer = api.session.post(f"{api.url}/_emulator/tables/dsp_clicks", json=wrong)
+        assert answer.status_code == 400
+        assert answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"kind": "explosion"}, "kind must be one of"),
+        ({"operation": "token"}, "kind must be one of"),
+        ({"kind": "status", "status": 200}, "status"),
+        ({"kind": "status", "times": 0}, "times"),
+        ({"kind": "status", "skip": -1}, "skip"),
+        ({"kind": "status", "probability": 2}, "probability"),
+        ({"kind": "delay", "seconds": "long"}, "seconds"),
+        ({"kind": "status", "headers": "Retry-After: 1"}, "headers"),
+        ({"kind": "status", "colour": "red"}, "colour"),
+        (["status"], "object"),
+    ],
+)
+def test_wrong_faults(api, spec, text):
+    answer = api.session.post(f"{api.url}/_emulator/faults", json=[spec])
+    assert answer.status_code == 400
+    assert text in answer.json()["message"]
+    with pytest.raises(FaultSpecError, match=text):
+        FaultBook().add(spec)
+
+
+def test_times_and_skip(served):
+    api = served.api
+    api.control(
+        "POST", "faults", [{"operation": "listWorkflows", "kind": "status", "status": 500, "times": 2, "skip": 1}]
+    )
+    statuses = [api.reporting("GET", "workflows").status_code for _ in range(5)]
+    assert statuses == [200, 500, 500, 200, 200]
+    assert api.control("GET", "faults")["faults"] == []
+
+
+def test_forever_until_cleared(served):
+    api = served.api
+    served.server.add_fault(operation="*", kind="status", status=503, times=None)
+    assert [api.post_token().status_code for _ in range(3)] == [503] * 3
+    api.session.delete(f"{api.url}/_emulator/faults")
+    assert api.reporting("GET", "workflows").status_code == 200
+
+
+def test_probability_is_reproducible():
+    def hits(seed: int) -> list[bool]:
+        book = FaultBook(seed)
+        book.add({"kind": "status", "times": None, "probability": 0.5})
+        return [book.take("token") is not None for _ in range(64)]
+
+    assert hits(1) == hits(1)
+    assert hits(1) != hits(2)
+    assert 10 < sum(hits(1)) < 54
+
+
+def test_throttling(served):
+    api = served.api
+    _ = api.headers
+    served.server.add_fault(operation="listWorkflows", kind="status", status=429, headers={"Retry-After": "2"})
+    served.server.add_fault(operation="listWorkflows", kind="status", status=429)
+    first, second = (api.reporting("GET", "workflows") for _ in range(2))
+    for answer in (first, second):
+        assert (answer.status_code, answer.json()) == (429, {"message": "Too Many Requests"})
+        assert answer.headers["amazon-advertising-api-throttled"] == "true"
+        assert answer.headers["x-amz-rid"]
+    assert first.headers["retry-after"] == "2"
+    assert "retry-after" not in second.headers
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body"),
+    [
+        ("listWorkflows", 500, {"code": "500", "details": "Internal server error"}),
+        ("listWorkflows", 503, {"message": "Service Unavailable"}),
+        ("listWorkflows", 504, {"message": "Endpoint request timed out"}),
+    ],
+)
+def test_server_errors(served, operation, status, body):
+    served.server.add_fault(operation=operation, kind="status", status=status)
+    answer = served.api.reporting("GET", "workflows")
+    assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_token_server_errors_are_in_the_words_of_lwa(served):
+    served.server.add_fault(operation="token", kind="status", status=503)
+    answer = served.api.post_token()
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "temporarily_unavailable"
+
+
+def test_lost_answer_did_it_all_the_same(served):
+    api = served.api
+    _ = api.headers
+    body = {"workflow": {"sqlQuery": "SELECT n FROM rows_1"}}
+    served.server.add_fault(operation="createWorkflowExecution", kind="lost_answer")
+    answer = api.reporting("POST", "workflowExecutions", body)
+    assert (answer.status_code, answer.json()) == (504, {"message": "Endpoint request timed out"})
+    served.server.add_fault(operation="createWorkflowExecution", kind="lost_answer", cut=True)
+    with pytest.raises(requests.ConnectionError):
+        api.reporting("POST", "workflowExecutions", body)
+    found = api.reporting("GET", "workflowExecutions", params={"minCreationTime": "2020-01-01T00:00:00"}).json()
+    assert len(found["executions"]) == 2
+
+
+def test_reset_connection_did_nothing(served):
+    api = served.api
+    _ = api.headers
+    served.server.add_fault(operation="createWorkflow", kind="reset")
+    with pytest.raises(requests.ConnectionError):
+        api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    assert api.reporting("GET", "workflows").json() == {"workflows": []}
+
+
+def test_delay(served):
+    api = served.api
+    _ = api.headers
+    served.server.add_fault(operation="listWorkflows", kind="delay", seconds=0.01)
+    assert api.reporting("GET", "workflows").status_code == 200
+    assert served.server.requests[-1]["fault"] == "delay"
+    served.server.add_fault(operation="listWorkflows", kind="delay", seconds=30)
+    with pytest.raises(requests.ReadTimeout):
+        api.reporting("GET", "workflows", timeout=0.05)
+
+
+def test_damaged_downloads(served):
+    api = served.api
+    execution_id = api.finished("SELECT n FROM rows_5000")["workflowExecutionId"]
+    url = api.urls(execution_id)["downloadUrls"][0]
+    whole = api.download(url).content
+
+    def read() -> bytes:
+        received = b""
+        with api.session.get(url, stream=True) as answer:
+            assert answer.status_code == 200
+            for chunk in answer.raw.stream(256, decode_content=False):
+                received += chunk
+        return received
+
+    for kind in ("truncate", "reset"):
+        served.server.add_fault(operation="results", kind=kind)
+        with pytest.raises(Exception, match=r"(?i)incomplete|reset|broken|aborted"):
+            read()
+    served.server.add_fault(operation="results", kind="wrong_length", bytes=100)
+    assert read() == whole[:100]
+    served.server.add_fault(operation="results", kind="slow", seconds=0.01)
+    assert read() == whole
+    served.server.add_fault(operation="results", kind="status", status=503)
+    answer = api.download(url)
+    assert answer.status_code == 503
+    assert "<Code>SlowDown</Code>" in answer.text
+    assert read() == whole
+
+
+def test_truncated_download_sends_half_of_it(served):
+    api = served.api
+    execution_id = api.finished("SELECT n FROM rows_50")["workflowExecutionId"]
+    url = api.urls(execution_id)["downloadUrls"][0]
+    size = len(api.download(url).content)
+    served.server.add_fault(operation="results", kind="truncate", bytes=17)
+    with api.session.get(url, stream=True) as answer:
+        assert int(answer.headers["content-length"]) == size
+        assert len(answer.raw.read(17)) == 17
+
+
+def test_expired_token_revoked_permission_terms(served):
+    api = served.api
+    _ = api.headers
+    served.server.add_fault(operation="listWorkflows", kind="token_expired")
+    answer = api.reporting("GET", "workflows", headers={"X": "1"})
+    assert (answer.status_code, answer.json()["details"]) == (401, "Authentication failed")
+    served.server.add_fault(operation="token", kind="revoked")
+    answer = api.post_token()
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert "revoked" in answer.json()["error_description"]
+    served.server.add_fault(operation="*", kind="terms")
+    answer = api.reporting("GET", "workflows")
+    assert (answer.status_code, answer.json()["details"]) == (
+        403,
+        "Terms and conditions must be accepted to continue",
+    )
+
+
+def test_terms_status_is_a_switch(serve):
+    served = serve(terms_status=401)
+    served.server.add_fault(operation="listInstances", kind="terms")
+    assert served.api.call("GET", "instances", headers={"X": "1"}).status_code == 401
+
+
+def test_new_execution_can_be_invisible_for_a_while(served):
+    api = served.api
+    served.server.add_fault(operation="createWorkflowExecution", kind="not_visible", seconds=45)
+    execution_id = api.run()["workflowExecutionId"]
+    everything = {"minCreationTime": "2020-01-01T00:00:00"}
+    assert api.reporting("GET", f"workflowExecutions/{execution_id}").status_code == 400
+    assert api.reporting("GET", "workflowExecutions", params=everything).json() == {"executions": []}
+    other = api.run()["workflowExecutionId"]
+    found = api.reporting("GET", "workflowExecutions", params={**everything, "limit": "1"}).json()
+    assert [one["workflowExecutionId"] for one in found["executions"]] == [other]
+    assert "nextToken" not in found
+    served.server.advance_clock(46)
+    assert api.until(execution_id)["status"] == "SUCCEEDED"
+
+
+def test_unknown_status(served):
+    api = served.api
+    execution_id = api.finished()["workflowExecutionId"]
+    served.server.add_fault(operation="getWorkflowExecution", kind="unknown_status")
+    assert api.execution(execution_id)["status"] == "PUBLISHING"
+    served.server.add_fault(operation="getWorkflowExecution", kind="unknown_status", value="RESTING")
+    assert api.execution(execution_id)["status"] == "RESTING"
+    assert api.execution(execution_id)["status"] == "SUCCEEDED"
+
+
+def test_duration_and_failure_of_a_run(served):
+    api = served.api
+    served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=10800)
+    execution_id = api.run()["workflowExecutionId"]
+    api.until(execution_id, "RUNNING")
+    served.server.advance_clock(10790)
+    assert api.execution(execution_id)["status"] == "RUNNING"
+    served.server.advance_clock(11)
+    assert api.until(execution_id)["executionTime"] == 10800
+    served.server.add_fault(operation="createWorkflowExecution", kind="fail", reason="Out of luck")
+    done = api.finished()
+    assert (done["status"], done["statusReason"]) == ("FAILED", "Out of luck")
+    assert api.reporting("GET", f"workflowExecutions/{done['workflowExecutionId']}/downloadUrls").status_code == 404
+
+
+def test_requests_are_answered_while_queries_run(serve):
+    served = serve(query_threads=2)
+    api = served.api
+    running = [api.run("SELECT gated FROM rows_1")["workflowExecutionId"] for _ in range(2)]
+    for execution_id in running:
+        api.until(execution_id, "RUNNING")
+    assert (
+        api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"}).status_code == 200
+    )
+    served.engine.gate.set()
+    assert wait_for(lambda: api.control("GET", "health")["executions"].get("SUCCEEDED") == 2, "both to end")
