@@ -1,0 +1,125 @@
+"""AMC SQL to DuckDB SQL: parse, check, bind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from airflow_provider_amc.exceptions import AmcValidationError
+from airflow_provider_amc.sql import parameters
+from airflow_provider_amc.sql.coerce import Value
+from airflow_provider_amc.sql.dialect import AMC
+from airflow_provider_amc.sql.errors import AmcSqlError
+from airflow_provider_amc.sql.one_line import PlacedToken, placed_tokens
+from airflow_provider_amc.sql.queries import QueryBinder
+from airflow_provider_amc.sql.scopes import Field
+from airflow_provider_amc.sql.sources import TableFinder
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A query in DuckDB SQL.
+
+    :param sql: the SQL, with the named parameters ``$window_start``, ``$window_end`` and ``$now`` where it needs them.
+    :param fields: the output columns.
+    :param tables: names of the tables it reads.
+    :param aggregated: is every output row an aggregate?
+    """
+
+    sql: str
+    fields: tuple[Field, ...]
+    tables: tuple[str, ...]
+    aggregated: bool
+
+
+def _encountered(token: PlacedToken, expecting: str = "") -> AmcSqlError:
+    hint = f" {expecting}" if expecting else ""
+    return AmcSqlError(
+        f'Encountered "{token.token.text}" at line {token.line}, column {token.column}.{hint}', token.line, token.column
+    )
+
+
+def _checked_tokens(sql: str) -> list[PlacedToken]:
+    try:
+        tokens = placed_tokens(sql)
+    except AmcValidationError as error:
+        raise AmcSqlError(f"Lexical error: {error.message}") from None
+    while tokens and tokens[-1].token.text == ";":
+        tokens.pop()
+    if not tokens:
+        raise AmcSqlError("The SQL query is empty.")
+    return tokens
+
+
+def parse(sql: str) -> exp.Expr:
+    """Parse one AMC SQL query.
+
+    :param sql: the query.
+    :returns: its tree.
+    :raises AmcSqlError: it is no query of AMC SQL, or more than one.
+    """
+    tokens = _checked_tokens(sql)
+    first = next(token for token in tokens if token.token.text != "(")
+    if first.token.text.upper() not in ("SELECT", "WITH", "VALUES"):
+        raise _encountered(first, 'Was expecting one of: "SELECT" "WITH" "VALUES" "("')
+    for token in tokens:
+        if token.token.text == ";":
+            raise _encountered(token, "Only one statement is allowed.")
+    try:
+        trees = AMC().parse(sql)
+    except (ParseError, TokenError) as error:
+        raise _from_sqlglot(error, tokens) from None
+    except RecursionError:
+        raise AmcSqlError("The SQL query is nested too deeply.") from None
+    tree = trees[0] if trees else None
+    if tree is None:
+        raise AmcSqlError("The SQL query is empty.")
+    return tree
+
+
+def _from_sqlglot(error: ParseError | TokenError, tokens: Sequence[PlacedToken]) -> AmcSqlError:
+    details = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    line, end_column = details.get("line"), details.get("col")
+    if line is None or end_column is None:
+        return AmcSqlError(f"The SQL query could not be parsed: {error}")
+    for token in tokens:
+        if token.line == line and token.column <= end_column < token.column + max(len(token.token.text), 1):
+            return _encountered(token)
+    return _encountered(tokens[-1])
+
+
+def compile_query(
+    sql: str,
+    find_table: TableFinder,
+    *,
+    input_parameters: Sequence[Mapping[str, object]] = (),
+    parameter_values: Mapping[str, object] | None = None,
+) -> Compiled:
+    """Compile a query.
+
+    :param sql: the query.
+    :param find_table: finds the tables it may read.
+    :param input_parameters: the declared parameters of the workflow.
+    :param parameter_values: their values; ``None`` only checks the query.
+    :returns: the DuckDB SQL and the output columns.
+    :raises AmcSqlError: the query, a parameter or a value is not acceptable.
+    """
+    declared = parameters.declared(input_parameters)
+
+    def value(name: str) -> Value:
+        parameter = declared[name]
+        if parameter_values is None:
+            return parameters.unknown_value_of(parameter)
+        return parameters.value_of(parameter, parameter_values)
+
+    tree = parse(sql)
+    binder = QueryBinder(sql, find_table, value)
+    try:
+        bound = binder.query(tree)
+    except RecursionError:
+        raise AmcSqlError("The SQL query is nested too deeply.") from None
+    finished = binder.finish(bound)
+    return Compiled(finished.sql, finished.fields, tuple(binder.tables), finished.aggregated)

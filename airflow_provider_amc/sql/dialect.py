@@ -1,0 +1,95 @@
+"""AMC SQL for sqlglot: a dialect named ``amc``.
+
+Registered through the entry point ``sqlglot.dialects``, so ``sqlglot.parse_one(sql, dialect="amc")`` works where this
+package is installed; importing this module registers it as well. Functions stay calls by name (sqlglot's
+``Anonymous``), because AMC gives several names a meaning of its own; :mod:`airflow_provider_amc.sql.compiler` knows
+those meanings and writes DuckDB SQL.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp, generator, parser, tokens
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import TokenType
+
+from airflow_provider_amc.sql.errors import AmcSqlError, Place
+from airflow_provider_amc.sql.one_line import place_of
+
+# Words with a syntax of their own inside the parentheses; every other function is parsed as name(arguments).
+_SPECIAL_SYNTAX = ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
+
+
+class AMC(Dialect):
+    """The dialect class that sqlglot registers under ``amc``."""
+
+    NORMALIZE_FUNCTIONS: bool | str = False
+    NULL_ORDERING = "nulls_are_large"
+
+    class Tokenizer(tokens.Tokenizer):
+        IDENTIFIERS = ['"', "`"]
+        QUOTES = ["'"]
+        STRING_ESCAPES = ["'"]
+        COMMENTS = ["--", ("/*", "*/")]
+        NESTED_COMMENTS = False
+        HINT_START = "/*+ "
+        KEYWORDS = {key: value for key, value in tokens.Tokenizer.KEYWORDS.items() if not key.startswith("/*")}
+
+    class Parser(parser.Parser):
+        FUNCTIONS = {}
+        FUNCTION_PARSERS = {
+            name: function for name, function in parser.Parser.FUNCTION_PARSERS.items() if name in _SPECIAL_SYNTAX
+        }
+        NO_PAREN_FUNCTIONS = {
+            TokenType.CURRENT_DATE: exp.CurrentDate,
+            TokenType.CURRENT_TIMESTAMP: exp.CurrentTimestamp,
+        }
+
+    class Generator(generator.Generator):
+        TRANSFORMS = {
+            **generator.Generator.TRANSFORMS,
+            exp.CurrentDate: lambda self, node: "CURRENT_DATE",
+            exp.CurrentTimestamp: lambda self, node: "CURRENT_TIMESTAMP",
+        }
+
+
+def place_in(sql: str, node: exp.Expr) -> Place | None:
+    """Where a node of the tree stands in the text.
+
+    :param sql: the text that was parsed.
+    :param node: a node of its tree.
+    :returns: from the first to the last token known to belong to the node, ``None`` when no token is known.
+    """
+    starts: list[int] = []
+    ends: list[int] = []
+    for part in node.walk():
+        start, end = part.meta.get("start"), part.meta.get("end")
+        if start is not None and end is not None:
+            starts.append(start)
+            ends.append(end)
+    if not starts:
+        return None
+    # A call knows its name and its arguments, not its closing parenthesis.
+    last = max(ends)
+    if isinstance(node, exp.Func) and node.meta.get("end") is not None:
+        last = _closing_parenthesis(sql, last)
+    line, column = place_of(sql, min(starts))
+    end_line, end_column = place_of(sql, last)
+    return Place(line, column, end_line, end_column)
+
+
+def _closing_parenthesis(sql: str, last: int) -> int:
+    following = last + 1
+    while following < len(sql) and (sql[following].isspace() or sql[following] in "("):
+        following += 1
+    return following if following < len(sql) and sql[following] == ")" else last
+
+
+def error_at(sql: str, node: exp.Expr, what: str) -> AmcSqlError:
+    """An error about a node of the tree.
+
+    :param sql: the text that was parsed.
+    :param node: the node that is wrong.
+    :param what: what is wrong with it.
+    :returns: the error, with the place of the node.
+    """
+    return AmcSqlError.at(place_in(sql, node), what)
