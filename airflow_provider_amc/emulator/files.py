@@ -41,11 +41,30 @@ def write_result(
     :param metadata: content of the metadata file.
     :returns: for each file ``name``, ``size`` in bytes, ``etag``, ``rows``, and ``kind`` (``result``, ``metadata``).
     """
-    from airflow_provider_amc.emulator.csv import write_result_csv
-
     aside = directory.with_name(directory.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
+    try:
+        files = _write(rows, columns, aside, name=name, rows_per_file=rows_per_file, metadata=metadata)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(directory, ignore_errors=True)
+    aside.rename(directory)
+    return files
+
+
+def _write(
+    rows: Iterator[pyarrow.RecordBatch],
+    columns: tuple[OutputColumn, ...],
+    aside: Path,
+    *,
+    name: str,
+    rows_per_file: int,
+    metadata: dict[str, Any],
+) -> list[dict[str, Any]]:
+    from airflow_provider_amc.emulator.csv import write_result_csv
+
     files: list[dict[str, Any]] = []
     for number, part in enumerate(_parts(rows, rows_per_file)):
         path = aside / (f"{name}.csv" if number == 0 else f"{name}-{number + 1:04d}.csv")
@@ -58,8 +77,6 @@ def write_result(
     path = aside / f"{name}-metadata.json"
     path.write_text(json.dumps(metadata, indent=1, sort_keys=True), encoding="utf-8")
     files.append({"kind": "metadata", "rows": 0, **_described(path)})
-    shutil.rmtree(directory, ignore_errors=True)
-    aside.rename(directory)
     return files
 
 

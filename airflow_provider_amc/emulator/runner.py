@@ -24,6 +24,7 @@ from airflow_provider_amc.emulator.config import EmulatorConfig
 from airflow_provider_amc.emulator.files import write_result
 from airflow_provider_amc.emulator.queries import Queries, QueryError
 from airflow_provider_amc.emulator.record import ExecutionRecord
+from airflow_provider_amc.emulator.scheduler import Scheduler
 from airflow_provider_amc.emulator.store import Store
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class ExecutionRunner:
         self._live: dict[str, _Live] = {}
         self._slot_freed: dict[str, float] = {}
         self._wake = asyncio.Event()
+        self._scheduler = Scheduler(store, self.submit)
         self._pool = ThreadPoolExecutor(config.query_threads, thread_name_prefix="amc-query")
         for seq, body in store.unfinished_executions():
             self._live[body["id"]] = _Live(seq, ExecutionRecord.load(body))
@@ -96,7 +98,8 @@ class ExecutionRunner:
         return True
 
     def wake(self) -> None:
-        """Look again: the clock was moved."""
+        """Look again: the clock was moved, or a schedule changed."""
+        self._scheduler.changed()
         self._wake.set()
 
     def clear(self) -> None:
@@ -137,7 +140,8 @@ class ExecutionRunner:
     def _step(self) -> float:
         """Make every step that is due, oldest execution first, and tell how long until the next may be."""
         now = self._now()
-        due: list[float] = []
+        scheduled = self._scheduler.step(now)
+        due = [] if scheduled is None else [scheduled]
         running: dict[str, int] = {}
         for live in self._live.values():
             if live.record.status == "RUNNING":

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from airflow_provider_amc.emulator import workflows
 from airflow_provider_amc.emulator.api import Call, Operation, boolean, identifier, integer, unknown_id
 from airflow_provider_amc.emulator.errors import bad_request
+from airflow_provider_amc.emulator.scheduler import DAYS, FOLLOWED
 
 KIND = "schedule"
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MEDIA = "application/vnd.amcschedules.v1+json"
 _PATH = "/amc/reporting/{instance_id}/schedules"
 
@@ -47,14 +47,19 @@ def _document(call: Call, body: dict[str, Any], now: datetime) -> dict[str, Any]
         "scheduleEnabled": boolean(body, "scheduleEnabled", default=True),
         "requireSyntheticData": boolean(body, "requireSyntheticData"),
         "disableAggregationControls": boolean(body, "disableAggregationControls"),
+        FOLLOWED: now.timestamp(),
     }
+
+
+def _shown(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != FOLLOWED}
 
 
 async def list_schedules(call: Call) -> Response:
     """All schedules of an instance, oldest first."""
     limit = call.limit()
     found = call.emulator.store.page_documents(KIND, call.instance_id, call.after() or 0, limit + 1)
-    body: dict[str, Any] = {"schedules": [document for _, document in found[:limit]]}
+    body: dict[str, Any] = {"schedules": [_shown(document) for _, document in found[:limit]]}
     if len(found) > limit:
         body["nextToken"] = call.token(found[limit - 1][0])
     return call.answer(body)
@@ -76,7 +81,7 @@ async def get_schedule(call: Call) -> Response:
     document = call.emulator.store.get_document(KIND, call.instance_id, schedule_id)
     if document is None:
         raise _does_not_exist(call, schedule_id)
-    return call.answer(call.wrapped("schedule", document))
+    return call.answer(call.wrapped("schedule", _shown(document)))
 
 
 async def update_schedule(call: Call) -> Response:

@@ -1,0 +1,88 @@
+"""Schedules start executions as virtual time passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.emulator.api import wait_for
+
+
+@pytest.fixture
+def running(serve):
+    served = serve(now="2026-03-04T10:00:00Z")  # a Wednesday
+    served.api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    return served
+
+
+def schedule(served, **fields):
+    body = {"scheduleId": "s", "workflowId": "wf", "aggregationPeriod": "Daily", "aggregationHourUtc": 8, **fields}
+    answer = served.api.reporting("POST", "schedules", body)
+    assert answer.status_code == 200, answer.text
+
+
+def windows(served, count):
+    def probe():
+        answer = served.api.reporting("GET", "workflowExecutions", params={"workflowId": "wf", "sortAscending": "true"})
+        found = answer.json()["executions"]
+        return found if len(found) == count and all(one["status"] == "SUCCEEDED" for one in found) else None
+
+    found = wait_for(probe, f"{count} runs to end") if count else []
+    assert all(one["executionCategory"] == "SCHEDULED" for one in found)
+    assert all(one["createTime"] == one["timeWindowEnd"] for one in found)
+    return [(one["timeWindowStart"][5:13], one["timeWindowEnd"][5:13]) for one in found]
+
+
+def test_daily(running):
+    schedule(running)
+    running.server.set_clock("2026-03-05T07:59:00Z")
+    assert running.server.emulator.store.count_executions() == {}
+    running.server.set_clock("2026-03-05T08:00:00Z")
+    assert windows(running, 1) == [("03-04T08", "03-05T08")]
+    running.server.advance_clock(2 * 86400)
+    days = [("03-04T08", "03-05T08"), ("03-05T08", "03-06T08"), ("03-06T08", "03-07T08")]
+    assert windows(running, 3) == days
+    running.server.advance_clock(60)
+    assert windows(running, 3) == days
+
+
+def test_weekly_on_its_day(running):
+    schedule(running, aggregationPeriod="Weekly", aggregationStartDay="Tuesday", aggregationHourUtc=0)
+    running.server.set_clock("2026-03-17T00:00:01Z")
+    assert windows(running, 2) == [("03-03T00", "03-10T00"), ("03-10T00", "03-17T00")]
+
+
+def test_later_the_same_day(running):
+    schedule(running, aggregationHourUtc=11)
+    running.server.advance_clock(3600)
+    assert windows(running, 1) == [("03-03T11", "03-04T11")]
+
+
+def test_disabled_and_deleted_schedules_do_nothing(running):
+    schedule(running, scheduleEnabled="False")
+    schedule(running, scheduleId="t")
+    running.api.reporting("DELETE", "schedules/t")
+    running.server.advance_clock(7 * 86400)
+    assert running.api.finished()["status"] == "SUCCEEDED"
+    assert running.server.emulator.store.count_executions() == {"SUCCEEDED": 1}
+
+
+def test_schedule_goes_on_after_a_restart(serve, tmp_path):
+    first = serve(now="2026-03-04T10:00:00Z", state_dir=tmp_path / "state")
+    first.api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    schedule(first)
+    first.server.set_clock("2026-03-05T09:00:00Z")
+    windows(first, 1)
+    first.server.stop()
+    second = serve(state_dir=tmp_path / "state")
+    second.server.set_clock("2026-03-06T09:00:00Z")
+    assert windows(second, 2) == [("03-04T08", "03-05T08"), ("03-05T08", "03-06T08")]
+
+
+def test_scheduled_run_is_rejected_on_the_sandbox_without_synthetic_data(running):
+    running.api.instance = "amcsandbox"
+    running.api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    schedule(running)
+    schedule(running, scheduleId="t", requireSyntheticData="true")
+    running.server.set_clock("2026-03-05T09:00:00Z")
+    store = running.server.emulator.store
+    assert wait_for(lambda: store.count_executions() == {"REJECTED": 1, "SUCCEEDED": 1}, "both to end")
