@@ -37,10 +37,10 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Take tokens, URL signatures and the given secrets out of a text.
 
     :param text: any text, for example an error body.
-    :param secrets: values to hide; short ones (under 4 characters) are left, they would garble every text.
+    :param secrets: values to hide; short ones (under 8 characters) are left, they would garble every text.
     """
     for secret in secrets:
-        if len(secret) >= 4:
+        if len(secret) >= 8:
             text = text.replace(secret, "***")
     return _SECRETS.sub("***", text)
 
@@ -143,9 +143,9 @@ def error_from_answer(
     :return: the exception to raise.
     """
     parsed = parse_body(body)
-    details = text_of(body, parsed)
-    details = redact(details, secrets) if details else None
-    kind, hint = _classify(status, (details or "").lower(), region)
+    text = text_of(body, parsed) or ""
+    details = redact(text, secrets) or None
+    kind, hint = _classify(status, text.lower(), region)
     sentence = f"AMC: {details}" if details else f"AMC gave no reason ({_reason(status)})."
     if 300 <= status < 400:
         sentence = "The service answered with a redirect, which is not followed: the access token stays on its host."
@@ -242,8 +242,8 @@ def error_from_lwa(
     :param secrets: values that must not appear in the exception.
     """
     parsed = parse_body(body)
-    details = text_of(body, parsed)
-    details = redact(details, secrets) if details else None
+    text = text_of(body, parsed) or ""
+    details = redact(text, secrets) or None
     code = code_of(parsed)
     arguments: dict[str, object] = {
         "http_status": status,
@@ -263,7 +263,7 @@ def error_from_lwa(
     if 300 <= status < 400:
         arguments["hint"] = "Check the base URL of the connection; redirects are not followed with credentials."
         return AmcHttpError("Login with Amazon answered with a redirect.", **arguments)  # type: ignore[arg-type]
-    arguments["hint"] = _lwa_hint(code or "", (details or "").lower())
+    arguments["hint"] = _lwa_hint(code or "", text.lower())
     return AmcAuthenticationError(
         f"Login with Amazon refuses the credentials ({said}).",
         **arguments,  # type: ignore[arg-type]

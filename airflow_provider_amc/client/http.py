@@ -155,11 +155,11 @@ def classify_failure(error: Exception) -> NoAnswer:
         return NoAnswer(reason, sent=not verify, permanent=verify)
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, u3.LocationParseError)):
         return NoAnswer(f"the request is malformed ({type(error).__name__})", sent=False, permanent=True)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or _caused_by(error, u3.ConnectTimeoutError):
-        return NoAnswer("timed out while connecting", sent=False)
-    # NameResolutionError is a NewConnectionError too.
+    # First, since some versions of urllib3 derive it from ConnectTimeoutError. An unknown name is one of these too.
     if _caused_by(error, u3.NewConnectionError):
         return NoAnswer("could not connect to the host", sent=False)
+    if isinstance(error, requests.exceptions.ConnectTimeout) or _caused_by(error, u3.ConnectTimeoutError):
+        return NoAnswer("timed out while connecting", sent=False)
     if isinstance(error, requests.exceptions.Timeout) or _caused_by(error, u3.ReadTimeoutError):
         return NoAnswer("timed out while waiting for the answer", sent=True)
     if isinstance(error, requests.exceptions.ContentDecodingError):
