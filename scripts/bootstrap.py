@@ -143,7 +143,7 @@ def create(venv: Path, interpreter: str, supported: Sequence[str]) -> None:
         if found:
             raise BootstrapError(
                 f"{venv} is an environment of Python {found}, made by somebody else; this lock file is for Python "
-                f"{', '.join(supported)}. Move it away, or name another place with VENV=."
+                f"{', '.join(supported)}. Move it away."
             )
     if venv.exists():
         shutil.rmtree(venv)
