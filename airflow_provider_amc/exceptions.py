@@ -48,6 +48,9 @@ class AmcHttpError(AmcError):
     #: Was an answer to an attempt of this call lost, so that AMC may have carried it out all the same?
     answer_lost: bool = False
 
+    #: Seconds Amazon asked to wait before the next attempt, ``None`` when it did not say.
+    retry_after: float | None = None
+
     def __init__(
         self,
         message: str,

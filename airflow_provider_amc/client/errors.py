@@ -263,6 +263,9 @@ def error_from_lwa(
     if 300 <= status < 400:
         arguments["hint"] = "Check the base URL of the connection; redirects are not followed with credentials."
         return AmcHttpError("Login with Amazon answered with a redirect.", **arguments)  # type: ignore[arg-type]
+    if TERMS_TEXT in text.lower():
+        terms, arguments["hint"] = _classify(status, text.lower(), "")
+        return terms(f"Login with Amazon: {said}", **arguments)  # type: ignore[arg-type]
     arguments["hint"] = _lwa_hint(code or "", text.lower())
     return AmcAuthenticationError(
         f"Login with Amazon refuses the credentials ({said}).",

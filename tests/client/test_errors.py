@@ -59,6 +59,13 @@ def test_status_and_text_together_choose_the_class(
     assert (error.method, error.path) == ("GET", "/amc/instances")
 
 
+def test_terms_are_known_from_login_with_amazon_too() -> None:
+    body = b'{"details": "Terms and conditions must be accepted to continue"}'
+    error = error_from_lwa(403, {}, body, path="/auth/o2/token")
+    assert type(error) is amc.AmcTermsNotAcceptedError
+    assert "accept the AMC terms" in str(error)
+
+
 def test_a_compile_error_that_quotes_other_words_stays_one() -> None:
     text = "Was unable to compile workflow W because it was found to be invalid: column x does not exist"
     assert type(make(400, says(text))) is amc.AmcInvalidRequestError
