@@ -8,9 +8,8 @@ those meanings and writes DuckDB SQL.
 
 from __future__ import annotations
 
-from sqlglot import exp, generator, parser, tokens
+from sqlglot import TokenType, exp, generator, parser, tokens
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.tokens import TokenType
 
 from airflow_provider_amc.sql.errors import AmcSqlError, Place
 from airflow_provider_amc.sql.one_line import place_of

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from airflow_provider_amc.sql import operators
-from airflow_provider_amc.sql.aggregates import AGGREGATES, WINDOW_FUNCTIONS
+from airflow_provider_amc.sql.calls import CallBinder, has_aggregate
 from airflow_provider_amc.sql.coerce import (
     Value,
-    alike,
-    cast,
     comparable,
     quote_name,
     quote_text,
     to_boolean,
-    to_moment,
     to_number,
     to_string,
 )
-from airflow_provider_amc.sql.functions import EXTRACT_UNITS, FUNCTIONS, FunctionArgumentError
-from airflow_provider_amc.sql.scopes import Relation, Scope
+from airflow_provider_amc.sql.functions import FunctionArgumentError
+from airflow_provider_amc.sql.scopes import Context, Relation
 from airflow_provider_amc.sql.types import (
     ANY,
     BOOLEAN,
@@ -34,55 +31,11 @@ from airflow_provider_amc.sql.types import (
     LONG,
     NULL,
     STRING,
-    TIMESTAMP,
     SqlType,
-    parse_type,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_amc.sql.queries import QueryBinder
-
-
-@dataclass(frozen=True)
-class Context:
-    """How names and calls are understood at some place of a query.
-
-    :param scope: the relations in reach.
-    :param groups: DuckDB SQL of the GROUP BY expressions; ``None`` where columns may be used freely.
-    :param aggregates: are aggregate functions allowed here?
-    :param aliases: expressions that may be named by their alias (GROUP BY, HAVING).
-    """
-
-    scope: Scope
-    groups: frozenset[str] | None = None
-    aggregates: bool = False
-    aliases: Mapping[str, exp.Expr] | None = None
-
-
-_CAST_TYPES = {
-    "BOOLEAN": "BOOLEAN", "TINYINT": "BYTE", "SMALLINT": "SHORT", "INT": "INTEGER", "BIGINT": "LONG", "FLOAT": "FLOAT",
-    "DOUBLE": "DOUBLE", "DATE": "DATE", "TIMESTAMP": "TIMESTAMP", "TEXT": "STRING", "VARCHAR": "STRING",
-    "CHAR": "STRING", "NCHAR": "STRING", "NVARCHAR": "STRING", "BINARY": "BINARY", "VARBINARY": "BINARY",
-}  # fmt: skip
-
-
-def is_aggregate_call(node: exp.Expr) -> bool:
-    """Is this a call of an aggregate function?"""
-    return isinstance(node, exp.Anonymous) and str(node.name).upper() in AGGREGATES
-
-
-def has_aggregate(node: exp.Expr) -> bool:
-    """Does an expression aggregate, itself or below, outside of windows and sub-queries?"""
-    if isinstance(node, exp.Query | exp.Subquery):
-        return False
-    if isinstance(node, exp.Window):
-        # SUM(x) OVER () does not aggregate, SUM(SUM(x)) OVER () does
-        function = (
-            node.this.this if isinstance(node.this, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) else node.this
-        )
-        inner = [*function.iter_expressions(), *(part for part in node.iter_expressions() if part is not node.this)]
-        return any(has_aggregate(part) for part in inner)
-    return is_aggregate_call(node) or any(has_aggregate(part) for part in node.iter_expressions())
 
 
 class ExpressionBinder:
@@ -93,6 +46,7 @@ class ExpressionBinder:
 
     def __init__(self, queries: QueryBinder) -> None:
         self._queries = queries
+        self.calls = CallBinder(self, queries)
         self._handlers: dict[type[exp.Expr], Callable[..., Value]] = {
             exp.Paren: lambda node, context: self._paren(node, context),
             exp.Literal: self._literal,
@@ -100,18 +54,18 @@ class ExpressionBinder:
             exp.Null: lambda node, context: Value("NULL", NULL),
             exp.Column: self._column,
             exp.Dot: self._dot,
-            exp.Anonymous: self._call,
-            exp.Window: self._window,
-            exp.Filter: self._filter,
-            exp.If: lambda node, context: self._named_call(node, "IF", [node.this, node.args.get("true"), node.args.get("false")], context),
-            exp.Case: self._case,
-            exp.Cast: self._cast,
-            exp.Extract: self._extract,
-            exp.Trim: self._trim,
-            exp.Substring: self._substring,
-            exp.StrPosition: lambda node, context: self._named_call(node, "STRPOS", [node.this, node.args["substr"]], context),
-            exp.CurrentDate: lambda node, context: self._named_call(node, "CURRENT_DATE", [], context),
-            exp.CurrentTimestamp: lambda node, context: self._named_call(node, "CURRENT_TIMESTAMP", [], context),
+            exp.Anonymous: self.calls.call,
+            exp.Window: self.calls.window,
+            exp.Filter: self.calls.filter,
+            exp.If: lambda node, context: self.calls.named_call(node, "IF", [node.this, node.args.get("true"), node.args.get("false")], context),
+            exp.Case: self.calls.case,
+            exp.Cast: self.calls.cast,
+            exp.Extract: self.calls.extract,
+            exp.Trim: self.calls.trim,
+            exp.Substring: self.calls.substring,
+            exp.StrPosition: lambda node, context: self.calls.named_call(node, "STRPOS", [node.this, node.args["substr"]], context),
+            exp.CurrentDate: lambda node, context: self.calls.named_call(node, "CURRENT_DATE", [], context),
+            exp.CurrentTimestamp: lambda node, context: self.calls.named_call(node, "CURRENT_TIMESTAMP", [], context),
             exp.Interval: self._interval,
             exp.Neg: self._negative,
             exp.Not: lambda node, context: Value(f"(NOT {self._condition(node.this, context)})", BOOLEAN),
@@ -127,7 +81,7 @@ class ExpressionBinder:
             exp.Subquery: self._scalar_query,
             exp.Tuple: self._tuple,
             exp.Bracket: self._bracket,
-            exp.Array: lambda node, context: self._named_call(node, "ARRAY", node.expressions, context),
+            exp.Array: lambda node, context: self.calls.named_call(node, "ARRAY", node.expressions, context),
             exp.DPipe: self._unsupported_pipe,
             exp.Star: self._star,
         }  # fmt: skip
@@ -260,220 +214,6 @@ class ExpressionBinder:
             f"(INTERVAL 1 {name} * {number})" if name != "SECOND" else f"to_seconds({number})", INTERVAL, text=name
         )
 
-    # --- calls ---------------------------------------------------------------------------------------------------
-
-    def _call(self, node: exp.Anonymous, context: Context) -> Value:
-        name = str(node.name).upper()
-        if name in AGGREGATES:
-            return self._aggregate(node, name, context, "")
-        if name in WINDOW_FUNCTIONS:
-            raise self._queries.error(node, f"OVER clause is necessary for window functions: {name}")
-        if name in ("BUILT_IN_PARAMETER", "CUSTOM_PARAMETER"):
-            return self._parameter(node, name)
-        if name == "EXPLODE":
-            return self._explode(node, context)
-        if name == "||":
-            raise self._unsupported_pipe(node, context)
-        return self._named_call(node, name, node.expressions, context)
-
-    def _named_call(self, node: exp.Expr, name: str, arguments: list[exp.Expr | None], context: Context) -> Value:
-        function = FUNCTIONS.get(name)
-        given = [argument for argument in arguments if argument is not None]
-        if function is None:
-            shown = ", ".join("<ANY>" for _ in given)
-            raise self._queries.error(node, f"No match found for function signature {name}({shown})")
-        if len(given) < function.least or (function.most is not None and len(given) > function.most):
-            count = str(function.least) if function.least == function.most else f"at least {function.least}"
-            raise self._queries.error(
-                node, f"Invalid number of arguments to function '{name}'. Was expecting {count} arguments"
-            )
-        try:
-            return function.write([self.bind(argument, context) for argument in given])
-        except FunctionArgumentError as error:
-            raise self._queries.error(node, str(error)) from None
-
-    def _parameter(self, node: exp.Anonymous, kind: str) -> Value:
-        argument = node.expressions[0] if len(node.expressions) == 1 else None
-        if not isinstance(argument, exp.Literal) or not argument.is_string:
-            raise self._queries.error(node, f"{kind} needs the quoted name of a parameter")
-        if kind == "CUSTOM_PARAMETER":
-            return self._queries.custom_parameter(node, str(argument.this))
-        if str(argument.this) not in ("TIME_WINDOW_START", "TIME_WINDOW_END"):
-            raise self._queries.error(
-                node, f"Unknown built-in parameter '{argument.this}': use TIME_WINDOW_START or TIME_WINDOW_END"
-            )
-        bound = "$window_start" if str(argument.this) == "TIME_WINDOW_START" else "$window_end"
-        return Value(f"CAST({bound} AS TIMESTAMP)", TIMESTAMP)
-
-    def _explode(self, node: exp.Anonymous, context: Context) -> Value:
-        value = self.bind(node.expressions[0], context) if len(node.expressions) == 1 else None
-        if value is None or value.type.kind != "ARRAY":
-            raise self._queries.error(node, "Array expression is not an array data type")
-        return value.of(f"unnest({value.sql})", value.type.element or ANY)
-
-    def _aggregate(self, node: exp.Anonymous, name: str, context: Context, over: str) -> Value:
-        if not context.aggregates and not over.lstrip().startswith("OVER"):
-            raise self._queries.error(node, "Aggregate expression is illegal in this place")
-        windowed = "OVER" in over
-        inner = context if windowed else replace(context, groups=None, aggregates=False, aliases=None)
-        arguments = list(node.expressions)
-        distinct = bool(arguments) and isinstance(arguments[0], exp.Distinct)
-        if distinct:
-            arguments = list(arguments[0].expressions)
-        if name == "COUNT" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
-            arguments = []
-        elif not arguments:
-            raise self._queries.error(node, f"Invalid number of arguments to function '{name}'")
-        try:
-            return AGGREGATES[name]([self.bind(argument, inner) for argument in arguments], distinct, over)
-        except FunctionArgumentError as error:
-            raise self._queries.error(node, str(error)) from None
-
-    def _filter(self, node: exp.Filter, context: Context) -> Value:
-        return self._with_filter(node, context, "")
-
-    def _with_filter(self, node: exp.Filter, context: Context, over: str) -> Value:
-        if not is_aggregate_call(node.this):
-            raise self._queries.error(node, "FILTER must be applied to aggregate expression")
-        inner = replace(context, groups=None, aggregates=False, aliases=None)
-        condition = self._condition(node.expression.this, inner)
-        return self._aggregate(node.this, str(node.this.name).upper(), context, f" FILTER (WHERE {condition}){over}")
-
-    # --- windows -------------------------------------------------------------------------------------------------
-
-    def window_definition(self, node: exp.Window, context: Context) -> str:
-        """The text between the parentheses of OVER."""
-        parts: list[str] = []
-        if node.args.get("alias") is not None:
-            parts.append(quote_name(node.args["alias"].name))
-        partition = [self.bind(part, context).sql for part in node.args.get("partition_by") or []]
-        if partition:
-            parts.append(f"PARTITION BY {', '.join(partition)}")
-        if node.args.get("order") is not None:
-            parts.append(
-                "ORDER BY " + ", ".join(self._ordered(part, context) for part in node.args["order"].expressions)
-            )
-        spec = node.args.get("spec")
-        if spec is not None:
-            parts.append(self._frame(spec, context))
-        return " ".join(parts)
-
-    def _ordered(self, node: exp.Expr, context: Context) -> str:
-        value = self.bind(node.this if isinstance(node, exp.Ordered) else node, context)
-        descending = bool(node.args.get("desc")) if isinstance(node, exp.Ordered) else False
-        nulls_first = node.args.get("nulls_first") if isinstance(node, exp.Ordered) else None
-        first = descending if nulls_first is None else bool(nulls_first)
-        return f"{value.sql} {'DESC' if descending else 'ASC'} NULLS {'FIRST' if first else 'LAST'}"
-
-    def _frame(self, spec: exp.Expr, context: Context) -> str:
-        def bound(key: str) -> str:
-            edge, side = spec.args.get(key), spec.args.get(f"{key}_side") or ""
-            text = self.bind(edge, context).sql if isinstance(edge, exp.Expr) else str(edge)
-            return f"{text} {side}".strip()
-
-        start, end = bound("start"), spec.args.get("end")
-        frame = f"BETWEEN {start} AND {bound('end')}" if end else start
-        return f"{spec.args.get('kind') or 'ROWS'} {frame}"
-
-    def _window(self, node: exp.Window, context: Context) -> Value:
-        function = node.this
-        nulls = ""
-        if isinstance(function, exp.IgnoreNulls | exp.RespectNulls):
-            nulls = " IGNORE NULLS" if isinstance(function, exp.IgnoreNulls) else ""
-            function = function.this
-        named = node.args.get("alias")
-        plain = named is not None and not any(node.args.get(key) for key in ("partition_by", "order", "spec"))
-        over = (
-            f" OVER {quote_name(named.name)}"
-            if plain and named is not None
-            else f" OVER ({self.window_definition(node, context)})"
-        )
-        if isinstance(function, exp.Filter):
-            return self._with_filter(function, context, over)
-        name = str(function.name).upper() if isinstance(function, exp.Anonymous) else type(function).__name__.upper()
-        if name in AGGREGATES:
-            return self._aggregate(function, name, context, over)
-        if name not in WINDOW_FUNCTIONS:
-            raise self._queries.error(node, f"OVER must be applied to aggregate function, not to {name}")
-        arguments = [self.bind(argument, context) for argument in function.expressions]
-        if nulls and arguments:
-            arguments[-1] = replace(arguments[-1], sql=arguments[-1].sql + nulls)
-        try:
-            return WINDOW_FUNCTIONS[name](arguments, False, over, name)
-        except FunctionArgumentError as error:
-            raise self._queries.error(node, str(error)) from None
-
-    # --- syntax of its own ---------------------------------------------------------------------------------------
-
-    def _case(self, node: exp.Case, context: Context) -> Value:
-        branches = list(node.args.get("ifs") or [])
-        default = node.args.get("default")
-        results = [self.bind(branch.args["true"], context) for branch in branches]
-        results.append(self.bind(default, context) if default is not None else Value("NULL", NULL))
-        found = alike(results)
-        if found is None:
-            raise self._queries.error(node, "Illegal mixing of types in CASE or COALESCE statement")
-        values, together = found
-        subject = self.bind(node.this, context) if node.this is not None else None
-        parts = ["CASE"]
-        for branch, value in zip(branches, values, strict=False):
-            if subject is None:
-                condition = self._condition(branch.this, context)
-            else:
-                left, right = comparable([subject, self.bind(branch.this, context)])
-                condition = f"{left.sql} = {right.sql}"
-            parts.append(f"WHEN {condition} THEN {value.sql}")
-        metric = together.is_number and any(value.metric for value in results)
-        return Value(" ".join([*parts, f"ELSE {values[-1].sql} END"]), together, metric)
-
-    def _cast(self, node: exp.Cast, context: Context) -> Value:
-        value = self.bind(node.this, context)
-        wanted = self._cast_type(node)
-        result = cast(value, wanted)
-        size = node.args["to"].expressions
-        if wanted.kind == "STRING" and size and str(size[0].name).isdigit():
-            result = replace(result, sql=f'"left"({result.sql}, {int(size[0].name)})')
-        return result if wanted.is_number else replace(result, metric=False)
-
-    def _cast_type(self, node: exp.Cast) -> SqlType:
-        target = node.args["to"]
-        name = str(getattr(target.this, "value", target.this)).upper()
-        if name == "DECIMAL":
-            sizes = [int(str(size.name)) for size in target.expressions]
-            precision, scale = (sizes + [38, 0])[:2] if len(sizes) != 1 else (sizes[0], 0)
-            if not 1 <= precision <= 38 or scale > precision:
-                raise self._queries.error(node, f"DECIMAL precision {precision} must be between 1 and 38")
-            return SqlType("DECIMAL", precision, scale)
-        if name in ("ARRAY", "LIST") and target.expressions:
-            return parse_type(f"ARRAY<{_CAST_TYPES.get(str(target.expressions[0].this.value).upper(), 'STRING')}>")
-        if name == "USERDEFINED" and str(target.args.get("kind", "")).upper() == "STRING":
-            return STRING
-        if name not in _CAST_TYPES:
-            raise self._queries.error(node, f"Unknown datatype name '{name}'")
-        return SqlType(_CAST_TYPES[name])
-
-    def _extract(self, node: exp.Extract, context: Context) -> Value:
-        unit = str(node.this.name).upper()
-        if unit not in EXTRACT_UNITS:
-            raise self._queries.error(node, f"'{unit}' is not a valid time frame")
-        value = to_moment(self.bind(node.expression, context))
-        result = LONG
-        return Value(f"CAST({EXTRACT_UNITS[unit].format(value.sql)} AS BIGINT)", result)
-
-    def _trim(self, node: exp.Trim, context: Context) -> Value:
-        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
-        arguments = [to_string(self.bind(node.this, context)).sql]
-        if node.expression:
-            arguments.append(to_string(self.bind(node.expression, context)).sql)
-        return Value(f"{function}({', '.join(arguments)})", STRING)
-
-    def _substring(self, node: exp.Substring, context: Context) -> Value:
-        parts = [to_string(self.bind(node.this, context)).sql]
-        for key in ("start", "length"):
-            if node.args.get(key) is not None:
-                parts.append(f"CAST({to_number(self.bind(node.args[key], context), LONG).sql} AS BIGINT)")
-        return Value(f"substring({', '.join(parts)})", STRING)
-
     def _bracket(self, node: exp.Bracket, context: Context) -> Value:
         value = self.bind(node.this, context)
         if value.type.kind not in ("ARRAY", "MAP") or len(node.expressions) != 1:
@@ -547,7 +287,7 @@ class ExpressionBinder:
                 if right is not inner and right.type != inner.type:
                     name = quote_name(bound.fields[0].column)
                     _, converted = comparable([subject, Value(name, bound.fields[0].type)])
-                    return Value(f"({left.sql} IN (SELECT {converted.sql} FROM ({bound.sql}) AS q))", BOOLEAN)
+                    return Value(f"({left.sql} IN (SELECT {converted.sql} FROM ({bound.sql}) AS q))", BOOLEAN)  # noqa: S608
                 subject = left
             return Value(f"({subject.sql} IN ({bound.sql}))", BOOLEAN)
         options = [self.bind(option, context) for option in node.expressions]

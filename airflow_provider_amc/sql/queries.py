@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from airflow_provider_amc.sql.calls import has_aggregate
 from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
 from airflow_provider_amc.sql.dialect import error_at
 from airflow_provider_amc.sql.errors import AmcSqlError
-from airflow_provider_amc.sql.expressions import Context, ExpressionBinder, has_aggregate
-from airflow_provider_amc.sql.scopes import Field, Relation, Scope
+from airflow_provider_amc.sql.expressions import ExpressionBinder
+from airflow_provider_amc.sql.scopes import Context, Field, Relation, Scope
 from airflow_provider_amc.sql.sources import Extension, TableFinder, TableSource, interval_of
 from airflow_provider_amc.sql.types import STRING, common_type
 
@@ -176,7 +177,7 @@ class QueryBinder:
             value = Value(quote_name(field.column), field.type)
             sql = to_string(value).sql if target.type.kind == "STRING" and not field.type.is_open else value.sql
             items.append(f"{sql} AS {quote_name(field.column)}")
-        return f"SELECT {', '.join(items)} FROM ({bound.sql}) AS q"
+        return f"SELECT {', '.join(items)} FROM ({bound.sql}) AS q"  # noqa: S608 (made of bound parts)
 
     def _values(self, node: exp.Values) -> Bound:
         context = Context(Scope())
@@ -201,7 +202,7 @@ class QueryBinder:
             for row in rows
         ]  # fmt: skip
         names = ", ".join(quote_name(field.column) for field in fields)
-        return Bound(f"SELECT {names} FROM (VALUES {', '.join(texts)}) AS v({names})", tuple(fields), True)
+        return Bound(f"SELECT {names} FROM (VALUES {', '.join(texts)}) AS v({names})", tuple(fields), True)  # noqa: S608 (bound parts)
 
     # --- SELECT --------------------------------------------------------------------------------------------------
 
@@ -311,7 +312,7 @@ class QueryBinder:
     def _named_windows(self, node: exp.Select, context: Context) -> str:
         parts = []
         for window in node.args.get("windows") or []:
-            definition = self._expressions.window_definition(
+            definition = self._expressions.calls.window_definition(
                 exp.Window(**{key: value for key, value in window.args.items() if key not in ("this", "alias")}),
                 context,
             )
@@ -359,6 +360,8 @@ class QueryBinder:
                 holder.used.update(name.lower() for name in names if name.lower() in holder.fields)
             scope.merged.update(name.lower() for name in names)
             return f" {_JOINS[side]} {relation} USING ({', '.join(quote_name(name) for name in names)})", aggregated
+        if condition is None:
+            raise AssertionError("a join has a condition, a list of columns, or neither")
         on = self._expressions.condition(condition, Context(scope))
         return f" {_JOINS[side]} {relation} ON {on}", aggregated
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sqlglot import exp
+
 from airflow_provider_amc.sql.coerce import Value, quote_name
 from airflow_provider_amc.sql.types import SqlType
 
@@ -81,3 +83,19 @@ class Scope:
         while scope is not None:
             yield scope
             scope = scope.parent
+
+
+@dataclass(frozen=True)
+class Context:
+    """How names and calls are understood at some place of a query.
+
+    :param scope: the relations in reach.
+    :param groups: DuckDB SQL of the GROUP BY expressions; ``None`` where columns may be used freely.
+    :param aggregates: are aggregate functions allowed here?
+    :param aliases: expressions that may be named by their alias (GROUP BY, HAVING).
+    """
+
+    scope: Scope
+    groups: frozenset[str] | None = None
+    aggregates: bool = False
+    aliases: Mapping[str, exp.Expr] | None = None

@@ -123,7 +123,40 @@ PLACES = (
 )  # fmt: skip
 
 #: Half-hours of the day (UTC) drawn with equal chance: people in the United States are awake and in the evening online.
-HOURS = (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8, 11, 12, 13, 14, 15, 15, 16, 16, 17, 18, 18, 19, 20, 21, 21, 22, 23, 23)
+HOURS = (
+    0,
+    0,
+    1,
+    1,
+    1,
+    2,
+    2,
+    2,
+    3,
+    3,
+    4,
+    5,
+    6,
+    8,
+    11,
+    12,
+    13,
+    14,
+    15,
+    15,
+    16,
+    16,
+    17,
+    18,
+    18,
+    19,
+    20,
+    21,
+    21,
+    22,
+    23,
+    23,
+)
 
 #: Name and id of the segments that impressions are matched to.
 SEGMENTS = tuple((4000 + 37 * index, name) for index, name in enumerate((

@@ -1,0 +1,311 @@
+"""The query engine of the emulator: AMC SQL over synthetic or loaded rows, in one DuckDB database in memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from airflow_provider_amc.emulator.data.facts import Facts
+from airflow_provider_amc.emulator.tables import TableRegistry
+from airflow_provider_amc.sql import catalogue
+from airflow_provider_amc.sql.compiler import Compiled, compile_query
+from airflow_provider_amc.sql.errors import AmcSqlError
+from airflow_provider_amc.sql.macros import create_statements
+from airflow_provider_amc.sql.types import SqlType, from_duckdb
+
+__all__ = ["AmcSqlError", "CompiledQuery", "Engine", "OutputColumn"]
+
+#: AMC keeps 13 months of events.
+_KEPT_MONTHS = 13
+#: Conversions of the first days come from ads shown before; those days are made, too, but not shown.
+_WARM_UP = dt.timedelta(days=30)
+_BATCH_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class OutputColumn:
+    """A column of a result (AMC API documentation, ``outputColumns`` of an execution).
+
+    :param name: its name.
+    :param data_type: such as ``LONG``.
+    :param column_type: ``DIMENSION`` or ``METRIC``.
+    :param precision: of a DECIMAL.
+    :param scale: of a DECIMAL.
+    """
+
+    name: str
+    data_type: str
+    column_type: str
+    precision: int | None = None
+    scale: int | None = None
+
+    def to_api(self) -> dict[str, object]:
+        """The column as the API writes it."""
+        shown: dict[str, object] = {
+            "name": self.name,
+            "columnType": self.column_type,
+            "dataType": self.data_type,
+        }
+        if self.precision is not None:
+            shown["dataTypePrecision"] = self.precision
+            shown["dataTypeScale"] = self.scale or 0
+        return shown
+
+
+@dataclass(frozen=True)
+class CompiledQuery:
+    """A query that can be run.
+
+    :param output_columns: its columns, in order.
+    :param tables: names of the tables it reads.
+    """
+
+    output_columns: tuple[OutputColumn, ...]
+    tables: tuple[str, ...]
+    _sql: str = field(repr=False)
+    _parameters: frozenset[str] = field(repr=False)
+
+
+def _naive(moment: dt.datetime) -> dt.datetime:
+    """A moment without time zone, UTC."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return moment
+
+
+def _months_before(moment: dt.datetime, months: int) -> dt.datetime:
+    number = moment.year * 12 + moment.month - 1 - months
+    year, month = divmod(number, 12)
+    day = min(moment.day, (dt.date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1) - dt.timedelta(days=1)).day)
+    return dt.datetime(year, month + 1, day)
+
+
+class Engine:
+    """Compiles and runs AMC SQL. May be used by several threads.
+
+    Cheap to make: the database and the rows come with the first use.
+
+    :param seed: seed of the synthetic rows.
+    :param scale: ``tiny`` (10 thousand impressions in 13 months), ``small`` (100 thousand), ``medium`` (1 million) or
+        ``large`` (10 million).
+    :param now: the present; no row lies after it.
+    :raises ValueError: there is no such scale.
+    """
+
+    def __init__(self, *, seed: int = 7, scale: str = "small", now: dt.datetime) -> None:
+        self._seed = seed
+        self._now = _naive(now)
+        self._lock = threading.RLock()
+        # Strings of AMC's values only; nothing in the database can reach files, the network or its own settings.
+        self._connection = duckdb.connect(
+            ":memory:", config={"autoload_known_extensions": False, "autoinstall_known_extensions": False}
+        )
+        self._facts = Facts(self._connection, seed, scale)
+        self._ready = False
+        self._filled_until: dt.date | None = None
+        self._tables = TableRegistry()
+
+    # --- the database --------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Make the database on first use, and the rows up to the present."""
+        with self._lock:
+            if not self._ready:
+                run = self._connection.execute
+                run("SET TimeZone = 'UTC'")
+                for statement in create_statements():
+                    run(statement)
+                self._facts.create()
+                run("SET enable_external_access = false")
+                run("SET lock_configuration = true")
+                self._ready = True
+            today = self._now.date()
+            if self._filled_until is None or today > self._filled_until:
+                first = _months_before(self._now, _KEPT_MONTHS).date() - _WARM_UP
+                self._facts.fill(first, today)
+                self._filled_until = today
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            return self._connection.cursor()
+
+    def advance_to(self, now: dt.datetime) -> None:
+        """Move the present; rows of new days come with the next query.
+
+        :param now: the new present. Rows of a day do not depend on it.
+        """
+        with self._lock:
+            self._now = _naive(now)
+
+    def close(self) -> None:
+        """Release the database."""
+        with self._lock:
+            self._connection.close()
+
+    # --- queries -------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        sql: str,
+        *,
+        input_parameters: Sequence[Mapping[str, Any]] = (),
+        parameter_values: Mapping[str, object] | None = None,
+        input_schema: str | None = None,
+        instance_type: str = "STANDARD",
+        window_start: dt.datetime | None = None,
+        window_end: dt.datetime | None = None,
+    ) -> CompiledQuery:
+        """Compile a query.
+
+        :param sql: the query.
+        :param input_parameters: the declared parameters of the workflow, as in the API.
+        :param parameter_values: their values. Without values and without a window only the query and the declarations
+            are checked, as when a workflow is created.
+        :param input_schema: schema of table names without one, such as ``sandbox``.
+        :param instance_type: ``STANDARD``, where the final output must be aggregated, or ``SANDBOX``.
+        :param window_start: start of the run's window, ``None`` while there is no run.
+        :param window_end: its end.
+        :returns: the query, ready to run.
+        :raises AmcSqlError: AMC would not take it.
+        """
+        self._prepare()
+        only_check = window_start is None and not parameter_values
+        with self._lock:
+            find = self._tables.finder(input_schema)
+        compiled = compile_query(
+            sql,
+            find,
+            input_parameters=input_parameters,
+            parameter_values=None if only_check else parameter_values or {},
+        )
+        if instance_type.upper() == "STANDARD" and not compiled.aggregated:
+            raise AmcSqlError("The final output of the query must be aggregated: use GROUP BY or aggregate functions.")
+        return self._described(compiled)
+
+    def _described(self, compiled: Compiled) -> CompiledQuery:
+        cursor = self._cursor()
+        try:
+            statement = cursor.extract_statements(compiled.sql)[0]
+            parameters = frozenset(statement.named_parameters)
+            moment = self._now
+            values = self._values(parameters, moment, moment)
+            described = cursor.execute(f"DESCRIBE {compiled.sql}", values).fetchall()
+        except duckdb.Error as error:
+            raise AmcSqlError(f"The query cannot be executed: {_first_line(error)}") from error
+        finally:
+            cursor.close()
+        columns = []
+        for bound, (_, kind, *_) in zip(compiled.fields, described, strict=True):
+            found = from_duckdb(str(kind))
+            if bound.type.kind in ("FLOAT", "BYTE", "SHORT", "NULL"):
+                found = SqlType("STRING") if bound.type.kind == "NULL" else bound.type
+            columns.append(_output_column(bound.name, found, bound.metric))
+        return CompiledQuery(tuple(columns), compiled.tables, compiled.sql, parameters)
+
+    def _values(self, names: frozenset[str], start: dt.datetime, end: dt.datetime) -> dict[str, object]:
+        known: dict[str, object] = {
+            "window_start": start,
+            "window_end": end,
+            "now": self._now,
+            "oldest": _months_before(self._now, _KEPT_MONTHS),
+            "seed": self._seed,
+        }
+        return {name: known[name] for name in names}
+
+    def run(
+        self,
+        compiled: CompiledQuery,
+        *,
+        window_start: dt.datetime,
+        window_end: dt.datetime,
+        interrupted: threading.Event | None = None,
+    ) -> Iterator[Any]:
+        """Run a query.
+
+        :param compiled: the query.
+        :param window_start: first moment of its window, UTC.
+        :param window_end: first moment after it.
+        :param interrupted: set it to stop the query; then no more rows come.
+        :returns: the rows as record batches of pyarrow.
+        :raises AmcSqlError: the query fails on the rows, for example on a number that is too large.
+        """
+        self._prepare()
+        cursor = self._cursor()
+        watcher = _Watcher(cursor, interrupted)
+        try:
+            values = self._values(compiled._parameters, _naive(window_start), _naive(window_end))
+            yield from _batches(cursor, compiled._sql, values)
+        except duckdb.InterruptException:
+            return
+        except duckdb.Error as error:
+            if interrupted is not None and interrupted.is_set():
+                return
+            raise AmcSqlError(f"The query failed: {_first_line(error)}") from error
+        finally:
+            watcher.stop()
+            cursor.close()
+
+    # --- tables --------------------------------------------------------------------------------------------------
+
+    def data_sources(self) -> list[dict[str, Any]]:
+        """The tables that queries may read, as the API's ``DataSource`` objects."""
+        with self._lock:
+            return self._tables.data_sources()
+
+    def load_table(self, name: str, data: Any) -> None:
+        """Replace the rows of a table by the user's own.
+
+        Columns that are not given are NULL. Names that AMC does not have make a table of their own, like an upload of
+        an advertiser. The audience twin shows the same rows.
+
+        :param name: name of the table.
+        :param data: a pyarrow table, a pandas data frame, or a list of mappings.
+        :raises ValueError: a column is unknown to the table, or a value does not fit its column.
+        """
+        self._prepare()
+        with self._lock:
+            self._tables.load(self._connection, name, data)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _output_column(name: str, kind: SqlType, metric: bool) -> OutputColumn:
+    role = catalogue.METRIC if metric and kind.is_number else catalogue.DIMENSION
+    if kind.kind == "DECIMAL":
+        return OutputColumn(name, "DECIMAL", role, kind.precision, kind.scale)
+    return OutputColumn(name, kind.kind, role)
+
+
+def _batches(cursor: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]) -> Iterator[Any]:
+    relation: Any = cursor.sql(sql, params=values)
+    # The method has another name since DuckDB 1.4
+    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+    yield from reader(_BATCH_ROWS)
+
+
+class _Watcher:
+    """Interrupts a query when an event is set, without a thread for queries that nobody may interrupt."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, event: threading.Event | None) -> None:
+        self._cursor = cursor
+        self._event = event
+        self._done = threading.Event()
+        if event is not None:
+            threading.Thread(target=self._watch, args=(event,), daemon=True).start()
+
+    def _watch(self, event: threading.Event) -> None:
+        while not self._done.is_set():
+            if event.wait(0.05):
+                if not self._done.is_set():
+                    self._cursor.interrupt()
+                return
+
+    def stop(self) -> None:
+        self._done.set()

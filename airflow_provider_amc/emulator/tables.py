@@ -1,0 +1,228 @@
+"""The tables that the engine offers to queries: synthetic ones, loaded ones, and AMC's others without rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_amc.emulator.data.tabledata import TableData
+from airflow_provider_amc.emulator.data.tables import TABLES
+from airflow_provider_amc.sql import catalogue
+from airflow_provider_amc.sql.coerce import quote_name
+from airflow_provider_amc.sql.scopes import Field
+from airflow_provider_amc.sql.sources import TableFinder, TableSource
+from airflow_provider_amc.sql.types import from_duckdb, parse_type, to_duckdb
+
+if TYPE_CHECKING:
+    import duckdb
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _fields(table: catalogue.Table) -> Mapping[str, Field]:
+    return MappingProxyType(
+        {
+            name: Field(name, parse_type(column.data_type), column.column_type == catalogue.METRIC, name)
+            for name, column in table.columns.items()
+        }
+    )
+
+
+@dataclass(frozen=True)
+class SyntheticTable:
+    """A table made of the facts."""
+
+    name: str
+    fields: Mapping[str, Field]
+    data: TableData
+    for_audiences: bool = False
+
+    def read(self, columns: Sequence[str], start: str, end: str) -> str:
+        """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
+        typed = [(name, to_duckdb(self.fields[name].type)) for name in columns]
+        return self.data.read(typed, start, end, for_audiences=self.for_audiences)
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table with rows that a user gave, or without any.
+
+    :param stored: name of the DuckDB table, ``None`` for no rows.
+    :param time_column: the column that the window limits; ``None`` reads all rows.
+    """
+
+    name: str
+    fields: Mapping[str, Field]
+    stored: str | None
+    time_column: str | None
+
+    def read(self, columns: Sequence[str], start: str, end: str) -> str:
+        """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
+        if self.stored is None:
+            items = [f"CAST(NULL AS {to_duckdb(self.fields[name].type)}) AS {quote_name(name)}" for name in columns]
+            return f"SELECT {', '.join(items) or 'TRUE AS row'} WHERE FALSE"
+        items = [quote_name(name) for name in columns]
+        where = ""
+        if self.time_column is not None:
+            # Rows without a time belong to every window, so that a user's test rows need none
+            column = quote_name(self.time_column)
+            where = f" WHERE {column} IS NULL OR ({column} >= {start} AND {column} < {end})"
+        return f"SELECT {', '.join(items) or 'TRUE AS row'} FROM {quote_name(self.stored)}{where}"
+
+
+class TableRegistry:
+    """Knows the tables of an instance."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, LoadedTable] = {}
+
+    def finder(self, input_schema: str | None) -> TableFinder:
+        """A function that finds tables for one query, as they are now.
+
+        :param input_schema: schema of names without one.
+        """
+        loaded = dict(self._loaded)
+
+        def find(schema: str | None, name: str) -> TableSource | None:
+            wanted = (schema or input_schema or "").lower()
+            if wanted not in ("", catalogue.SANDBOX_SCHEMA):
+                return None
+            return self._find(loaded, name.lower(), wanted == catalogue.SANDBOX_SCHEMA)
+
+        return find
+
+    @staticmethod
+    def _find(loaded: Mapping[str, LoadedTable], name: str, sandbox: bool) -> TableSource | None:
+        if name in loaded:
+            return loaded[name]
+        try:
+            table = catalogue.get_table(name)
+        except KeyError:
+            return None
+        base = table.base_table or table.name
+        if table.retired or (sandbox and not catalogue.get_table(base).in_sandbox):
+            return None
+        fields = _fields(table)
+        if base in loaded:
+            stored = loaded[base]
+            return LoadedTable(name, fields, stored.stored, stored.time_column)
+        if base in TABLES:
+            return SyntheticTable(name, fields, TABLES[base], for_audiences=table.base_table is not None)
+        return LoadedTable(name, fields, None, table.time_column)
+
+    def data_sources(self) -> list[dict[str, Any]]:
+        """All tables as ``DataSource`` objects of the API."""
+        known = [*catalogue.tables().values(), *catalogue.audience_tables().values()]
+        sources = [
+            _data_source(
+                table.name,
+                table.description,
+                [(c.name, c.column_type, c.data_type, c.threshold) for c in table.columns.values()],
+            )
+            for table in known
+            if not table.retired
+        ]
+        names = {table.name for table in known}
+        for name, loaded in sorted(self._loaded.items()):
+            if name not in names:
+                columns = [
+                    (f.name, catalogue.METRIC if f.metric else catalogue.DIMENSION, str(f.type), None)
+                    for f in loaded.fields.values()
+                ]
+                sources.append(_data_source(name, "Rows of the advertiser.", columns, owner="CUSTOMER"))
+        return sorted(sources, key=lambda source: str(source["dataSourceId"]))
+
+    def load(self, connection: duckdb.DuckDBPyConnection, name: str, data: Any) -> None:
+        """Replace the rows of a table; see :meth:`airflow_provider_amc.emulator.engine.Engine.load_table`."""
+        key = name.lower().removeprefix(f"{catalogue.SANDBOX_SCHEMA}.")
+        if not _NAME.fullmatch(key):
+            raise ValueError(f"{name!r} is no table name: use letters, digits and underscores")
+        rows = _as_arrow(data)
+        try:
+            table: catalogue.Table | None = catalogue.get_table(key)
+        except KeyError:
+            table = None
+        if table is not None and table.base_table is not None:
+            raise ValueError(f"Load {table.base_table}: {key} shows the same rows")
+        stored = f"own_{key}"
+        connection.register("given_rows", rows)
+        try:
+            if table is None:
+                self._store(connection, stored, "SELECT * FROM given_rows")
+                described = connection.execute(f"DESCRIBE {quote_name(stored)}").fetchall()
+                fields = {
+                    str(column).lower(): Field(
+                        str(column), from_duckdb(str(kind)), from_duckdb(str(kind)).is_number, str(column)
+                    )
+                    for column, kind, *_ in described
+                }
+                self._loaded[key] = LoadedTable(key, MappingProxyType(fields), stored, None)
+                return
+            fields_known = _fields(table)
+            given = {column.lower(): column for column in rows.column_names}
+            unknown = sorted(set(given) - set(fields_known))
+            if unknown:
+                raise ValueError(f"Table {key} has no column {', '.join(unknown)}")
+            items = [
+                f"CAST({quote_name(given[column]) if column in given else 'NULL'} AS {to_duckdb(known.type)})"
+                f" AS {quote_name(column)}"
+                for column, known in fields_known.items()
+            ]
+            self._store(connection, stored, f"SELECT {', '.join(items)} FROM given_rows")
+            self._loaded[key] = LoadedTable(key, fields_known, stored, table.time_column)
+        finally:
+            connection.unregister("given_rows")
+
+    @staticmethod
+    def _store(connection: duckdb.DuckDBPyConnection, stored: str, query: str) -> None:
+        import duckdb
+
+        try:
+            connection.execute(f"CREATE OR REPLACE TABLE {quote_name(stored)} AS {query}")
+        except duckdb.Error as error:
+            raise ValueError(f"The rows do not fit: {str(error).splitlines()[0]}") from error
+
+
+def _data_source(
+    name: str, description: str, columns: Sequence[tuple[str, str, str, str | None]], *, owner: str = "AMAZON"
+) -> dict[str, Any]:
+    return {
+        "dataSourceId": name,
+        "description": description,
+        "owner": owner,
+        "provider": "AMAZON" if owner == "AMAZON" else "ADVERTISER_DATA_UPLOAD",
+        "tags": [],
+        "columns": [
+            {
+                "name": column,
+                "columnType": column_type,
+                "dataType": data_type,
+                "description": column.replace("_", " ").capitalize()
+                + (f". Aggregation threshold: {threshold}." if threshold else "."),
+            }
+            for column, column_type, data_type, threshold in columns
+        ],
+    }
+
+
+def _as_arrow(data: Any) -> Any:
+    """Rows of any accepted kind as a pyarrow table."""
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        if not all(isinstance(row, Mapping) for row in data):
+            raise ValueError("Rows must be mappings from column names to values")
+        names: dict[str, None] = {}
+        for row in data:
+            names.update(dict.fromkeys(row))
+        return pa.table({name: [row.get(name) for row in data] for name in names})
+    if hasattr(data, "to_dict") and hasattr(data, "columns"):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    raise ValueError(f"Rows of type {type(data).__name__} cannot be loaded: use a pyarrow table or a list of mappings")
