@@ -27,6 +27,8 @@ WINDOW_TYPES = ("EXPLICIT", *RELATIVE_WINDOW_TYPES)
 
 _FORMAT = "%Y-%m-%dT%H:%M:%S"
 
+_UTC = ZoneInfo("UTC")
+
 
 @dataclass(frozen=True)
 class TimeWindow:
@@ -69,6 +71,9 @@ class _DataInterval:
         lag = timedelta(days=self.lag_days)
         start, end = _interval(context)
         if start is not None and end is not None and start < end:
+            if not (_unambiguous(start, zone) and _unambiguous(end, zone)):
+                # In the hour that a clock set back repeats, local times do not say which one is meant. UTC does.
+                return explicit(_local(start, _UTC) - lag, _local(end, _UTC) - lag)
             return explicit(_local(start, zone) - lag, _local(end, zone) - lag, self.time_zone)
         last = _local(reference_time(context), zone).date() - lag
         return _days(last - timedelta(days=self.fallback_days), last, self.time_zone)
@@ -103,7 +108,8 @@ def data_interval(*, lag_days: int = 0, time_zone: str = "UTC", fallback_days: i
     run gets the ``fallback_days`` whole days before the day it was due.
 
     :param lag_days: move the window this many days into the past. AMC's data is complete after two days. Default: 0.
-    :param time_zone: tz database name AMC reads the window in. Default: UTC.
+    :param time_zone: tz database name AMC reads the window in. Default: UTC. A window that begins or ends in the hour
+        repeated when clocks are set back is stated in UTC, because its local times would be ambiguous.
     :param fallback_days: length in days of the window of a run without an interval. Default: 1.
     :raises AmcValidationError: unknown time zone, negative ``lag_days``, or ``fallback_days`` under 1.
     """
@@ -176,11 +182,20 @@ def window_from_arguments(
         time_window_time_zone=time_window_time_zone,
     )
     if isinstance(window, TimeWindow):
-        return window
+        return _stated(window.type, window.start, window.end, window.time_zone)
     if window is not None:
         return window.resolve(context)
+    return _stated(time_window_type, time_window_start, time_window_end, time_window_time_zone)
+
+
+def _stated(
+    time_window_type: str | None,
+    time_window_start: str | datetime | None,
+    time_window_end: str | datetime | None,
+    time_window_time_zone: str | None,
+) -> TimeWindow:
     zone = time_window_time_zone or "UTC"
-    kind = (time_window_type or "EXPLICIT").upper()
+    kind = str(time_window_type or "EXPLICIT").upper()
     if kind not in WINDOW_TYPES:
         raise AmcValidationError(
             f"time_window_type {time_window_type!r} is not one of AMC's: {', '.join(WINDOW_TYPES)}."
@@ -277,6 +292,11 @@ def _local(instant: datetime, zone: ZoneInfo) -> datetime:
     return aware.astimezone(zone).replace(tzinfo=None)
 
 
+def _unambiguous(instant: datetime, zone: ZoneInfo) -> bool:
+    local = _local(instant, zone)
+    return local.replace(tzinfo=zone, fold=0).utcoffset() == local.replace(tzinfo=zone, fold=1).utcoffset()
+
+
 def _days(first: date, last: date, time_zone: str) -> TimeWindow:
     return explicit(datetime.combine(first, time()), datetime.combine(last, time()), time_zone)
 
@@ -292,13 +312,21 @@ def _parse(value: str | datetime, zone: ZoneInfo, name: str) -> datetime:
         return (_local(value, zone) if value.tzinfo else value).replace(microsecond=0)
     text = str(value).strip()
     try:
-        moment = datetime.fromisoformat(text)
+        moment = None if _is_date(text) else datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or "T" not in text.replace(" ", "T"):
-        kind = "is a date without a time" if moment is not None else "is not a time"
+    if moment is None:
+        kind = "is a date without a time" if _is_date(text) else "is not a time"
         raise AmcValidationError(
             f"{name}={value!r} {kind}. AMC takes local times such as '2026-01-31T00:00:00', "
             "read in time_window_time_zone."
         )
     return (_local(moment, zone) if moment.tzinfo else moment).replace(microsecond=0)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -7,12 +7,13 @@ import io
 import tempfile
 import zlib
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from airflow_provider_amc.exceptions import AmcValidationError
+from airflow_provider_amc.exceptions import AmcLoadError, AmcValidationError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +84,7 @@ def open_parts(results: ExecutionResults, schema: pa.Schema, file_format: str) -
     :returns: a generator (close it) of name, binary stream to be read to its end, and a function that then tells what
         went through.
     :raises AmcResultError: a file could not be read whole, or does not fit ``outputColumns``.
+    :raises AmcLoadError: two columns of a Parquet file have the same name.
     """
     check_format(file_format)
     if file_format == "parquet":
@@ -93,11 +95,12 @@ def open_parts(results: ExecutionResults, schema: pa.Schema, file_format: str) -
 def _csv_parts(results: ExecutionResults, schema: pa.Schema, file_format: str) -> Generator[Part]:
     from airflow_provider_amc.landing.reader import open_checked
 
-    for index, stream in open_checked(results, schema):
-        name = f"part-{index:05d}{FORMATS[file_format]}"
-        rows = RowCounter(stream)
-        body = Measured(Gzipped(rows) if file_format == "csv.gz" else rows)
-        yield name, _whole_reads(body), partial(_landed, name, body, rows)
+    with closing(open_checked(results, schema)) as files:
+        for file in files:
+            name = f"part-{file.index:05d}{FORMATS[file_format]}"
+            rows = RowCounter(file.after(file.header))
+            body = Measured(Gzipped(rows) if file_format == "csv.gz" else rows)
+            yield name, _whole_reads(body), partial(_landed, name, body, rows)
 
 
 def _parquet_parts(results: ExecutionResults, schema: pa.Schema) -> Generator[Part]:
@@ -105,11 +108,20 @@ def _parquet_parts(results: ExecutionResults, schema: pa.Schema) -> Generator[Pa
 
     from airflow_provider_amc.landing.reader import record_batches
 
+    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if repeated:
+        raise AmcLoadError(
+            f"The result has several columns named {', '.join(repeated)}, which readers of Parquet refuse. Give them "
+            "different aliases in the query, or land the result as csv."
+        )
     # Parquet ends with its index, so the file is written whole before it is sent. The temporary file has no name.
     with tempfile.TemporaryFile(prefix="airflow_provider_amc_") as file:
         rows = 0
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            for batch in record_batches(results, schema):
+        with (
+            pq.ParquetWriter(file, schema, compression="zstd") as writer,
+            closing(record_batches(results, schema)) as batches,
+        ):
+            for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
         file.seek(0)
@@ -131,6 +143,7 @@ class _Filter(io.RawIOBase):
     """A readable stream that does something to another one's bytes."""
 
     def __init__(self, source: BinaryIO | io.RawIOBase) -> None:
+        super().__init__()
         self._source = source
         self._ready = memoryview(b"")
 
@@ -228,4 +241,6 @@ class Gzipped(_Filter):
 
 
 def _key_time(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%dT%H-%M-%S") if moment else "none"
+    if moment is None:
+        return "none"
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%dT%H-%M-%S")

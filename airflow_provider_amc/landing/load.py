@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LOADERS = {
     "duckdb": ("airflow_provider_amc.landing.loaders.duckdb", "DuckDBLoader"),
     "postgres": ("airflow_provider_amc.landing.loaders.postgres", "PostgresLoader"),
+    "sqlite": ("airflow_provider_amc.landing.loaders.sqlite", "SqliteLoader"),
 }
 
 _DEFAULT = ("airflow_provider_amc.landing.loaders.dbapi", "DbApiLoader")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -23,24 +25,45 @@ BLOCK_SIZE = 4 * 1024 * 1024
 #: The longest header accepted. 100 output columns with long names stay far below it.
 _HEADER_LIMIT = 1024 * 1024
 
+_CHUNK = 1024 * 1024
 
-def open_checked(results: ExecutionResults, schema: pa.Schema) -> Iterator[tuple[int, io.RawIOBase]]:
-    """Open the result files one after another, each with its header checked and still to be read.
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A result file whose header has been read and checked.
+
+    :param index: its number, from 0.
+    :param header: the header as it came, line break included if it has one.
+    :param body: what follows the header; not read yet.
+    """
+
+    index: int
+    header: bytes
+    body: BinaryIO
+
+    def after(self, head: bytes) -> BinaryIO:
+        """Return the body as a stream that begins with other bytes, such as the header."""
+        # Buffered, because a short read would look like the end of the file to many readers.
+        return io.BufferedReader(_Rejoined(head, self.body), _CHUNK)
+
+
+def open_checked(results: ExecutionResults, schema: pa.Schema) -> Generator[CheckedFile]:
+    """Open the result files one after another, decompressed, each with its header checked.
 
     :param results: the result of an execution.
     :param schema: its columns.
-    :returns: pairs of file index and a binary stream that starts at the header.
+    :returns: a generator (close it); a file is closed when the next one is asked for.
     :raises AmcResultError: a header differs from ``outputColumns``.
     """
     for result_file in results.files():
-        with result_file.open() as raw:
-            stream = io.BufferedReader(raw, BLOCK_SIZE)
-            header = read_header(stream)
-            check_header(parse_header(header), schema, result_file.index)
-            yield result_file.index, _Rejoined(header, stream)
+        with result_file.open(decompress=True) as raw:
+            body = io.BufferedReader(raw, _CHUNK)
+            header = read_header(body, result_file.index)
+            check_header(parse_header(header, result_file.index), schema, result_file.index)
+            yield CheckedFile(result_file.index, header, body)
 
 
-def record_batches(results: ExecutionResults, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa.RecordBatch]:
     """Read all result files as record batches of ``schema``.
 
     An empty cell is NULL, a quoted empty cell is an empty string: AMC writes suppressed values as nothing
@@ -48,62 +71,74 @@ def record_batches(results: ExecutionResults, schema: pa.Schema) -> Iterator[pa.
 
     :raises AmcResultError: a cell does not fit the announced type. The message names the column, not the value.
     """
-    for index, stream in open_checked(results, schema):
-        reader = None
-        try:
-            reader = pa_csv.open_csv(
-                stream,
-                read_options=pa_csv.ReadOptions(block_size=BLOCK_SIZE, column_names=_unique(schema.names), skip_rows=1),
-                parse_options=pa_csv.ParseOptions(
-                    newlines_in_values=True,
-                    # In a result of one column, an empty line is a suppressed cell.
-                    ignore_empty_lines=len(schema) > 1,
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=dict(zip(_unique(schema.names), schema.types, strict=True)),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                    timestamp_parsers=[pa_csv.ISO8601],
-                ),
-            )
-            for batch in reader:
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-        except pa.ArrowInvalid as error:
-            problem = _without_values(str(error), schema)
-            raise AmcResultError(f"Result file {index} does not fit outputColumns: {problem}.") from None
-        finally:
-            if reader is not None:
-                reader.close()
+    # Arrow's reader takes types by name, and a result may repeat one: names by position are never ambiguous.
+    types = {f"c{position}": kind for position, kind in enumerate(schema.types)}
+    head = f"{','.join(types)}\n".encode()
+    with closing(open_checked(results, schema)) as files:
+        for file in files:
+            try:
+                # Our own header in front: Arrow would take a quoted line break in AMC's for the end of the header, and
+                # remove a byte order mark at the start of the first value.
+                with pa_csv.open_csv(
+                    file.after(head),
+                    read_options=pa_csv.ReadOptions(block_size=BLOCK_SIZE),
+                    parse_options=pa_csv.ParseOptions(
+                        newlines_in_values=True,
+                        # In a result of one column, an empty line is a suppressed cell.
+                        ignore_empty_lines=len(schema) > 1,
+                    ),
+                    convert_options=pa_csv.ConvertOptions(
+                        column_types=types,
+                        null_values=[""],
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                        timestamp_parsers=[pa_csv.ISO8601],
+                    ),
+                ) as reader:
+                    for batch in reader:
+                        yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+            except pa.ArrowException as error:
+                problem = _without_values(str(error), schema)
+                raise AmcResultError(f"Result file {file.index} does not fit outputColumns: {problem}.") from None
 
 
-def read_header(stream: BinaryIO) -> bytes:
+def read_header(stream: BinaryIO, file_index: int) -> bytes:
     """Read the first CSV record, line break included; quoted names may contain line breaks.
 
+    :param stream: a result file at its start.
+    :param file_index: its number, for messages.
     :raises AmcResultError: the file is empty or its header has no end.
     """
     header = bytearray()
     while not header or header.count(b'"') % 2:
         line = stream.readline(_HEADER_LIMIT)
         if not line:
-            raise AmcResultError("A result file is empty: not even the header has arrived.")
+            raise AmcResultError(
+                f"Result file {file_index} {'ends in the middle of its header' if header else 'is empty'}: "
+                "AMC writes a header row even when there are no rows."
+            )
         header += line
         if len(header) >= _HEADER_LIMIT:
-            raise AmcResultError("A result file does not begin with a CSV header of a sensible length.")
-    if not header.endswith(b"\n"):
-        header += b"\n"
+            raise AmcResultError(f"Result file {file_index} does not begin with a CSV header of a sensible length.")
     return bytes(header)
 
 
-def parse_header(header: bytes) -> list[str]:
-    """Split a header record into column names."""
-    return next(csv.reader(io.StringIO(header.decode("utf-8-sig"), newline="")), [])
+def parse_header(header: bytes, file_index: int) -> list[str]:
+    """Split a header record into column names.
+
+    :raises AmcResultError: it is not CSV in UTF-8.
+    """
+    try:
+        return next(csv.reader(io.StringIO(header.decode("utf-8-sig"), newline="")), [])
+    except (UnicodeDecodeError, csv.Error):
+        raise AmcResultError(f"The header of result file {file_index} is not CSV in UTF-8.") from None
 
 
 class _Rejoined(io.RawIOBase):
     """A stream whose beginning has been read already."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        super().__init__()
         self._head = memoryview(head)
         self._rest = rest
 
@@ -119,16 +154,12 @@ class _Rejoined(io.RawIOBase):
         return self._rest.readinto(buffer) or 0  # type: ignore[attr-defined]
 
 
-def _unique(names: list[str]) -> list[str]:
-    # Arrow's reader takes types by name, and a result may repeat one: names by position are never ambiguous.
-    return [f"c{position}" for position in range(len(names))]
-
-
 def _without_values(message: str, schema: pa.Schema) -> str:
     # Arrow quotes the offending text, and results are confidential: keep only what says where it is.
-    match = re.search(r"column #(\d+): CSV conversion error to ([\w.]+(?:\([^)]*\))?)", message)
+    match = re.search(r"[Cc]olumn #(\d+)", message)
     if match:
-        return f"a cell of column {schema.names[int(match[1])]!r} is not a {match[2]}"
+        position = int(match[1])
+        return f"a cell of column {schema.names[position]!r} is not a {schema.types[position]}"
     match = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if match:
         return f"a row has {match[2]} cells instead of {match[1]}"

@@ -67,9 +67,9 @@ def land_in_s3(
 ) -> Landing:
     """Write a result to S3.
 
-    A landing of the same workflow and window replaces an earlier one: its manifest is removed first, then the parts are
-    written, parts that are left over are deleted, and the new manifest comes last. A reader that follows the manifest
-    never sees half a result.
+    A landing of the same workflow and window replaces an earlier one: once the result can be read, the old manifest is
+    removed, then the parts are written, parts that are left over are deleted, and the new manifest comes last. A reader
+    that follows the manifest never sees half a result.
 
     :param hook: S3 hook.
     :param execution: an execution that has succeeded.
@@ -90,11 +90,12 @@ def land_in_s3(
     place = folder(prefix, label, execution.time_window_start, execution.time_window_end)
     before = set(hook.list_keys(bucket, prefix=place) or ())
     manifest_key = f"{place}{MANIFEST}"
-    if manifest_key in before:
-        hook.delete_objects(bucket, [manifest_key])
-    files = []
+    files: list[LandedFile] = []
     with closing(open_parts(results, schema, file_format)) as parts:
         for name, stream, landed in parts:
+            # Not earlier: a result that cannot be opened leaves the earlier landing in place.
+            if not files and manifest_key in before:
+                hook.delete_objects(bucket, [manifest_key])
             hook.load_file_obj(stream, f"{place}{name}", bucket, replace=True)
             file = landed()
             files.append(file)

@@ -66,10 +66,20 @@ def arrow_schema(columns: Iterable[OutputColumn]) -> pa.Schema:
 def check_header(header: Sequence[str], schema: pa.Schema, file_index: int) -> None:
     """Compare the header of a result file with ``outputColumns``.
 
-    :raises AmcResultError: the names differ. Nothing of the file has been used.
+    :raises AmcResultError: the names differ. Nothing of the file has been used. The message names what was announced
+        and not what was found: a file without a header begins with the values of its first row.
     """
-    if list(header) != schema.names:
-        raise AmcResultError(
-            f"Result file {file_index} has the columns {', '.join(header)}, but the execution announced "
-            f"{', '.join(schema.names)} (outputColumns). Nothing was loaded from it."
-        )
+    expected = schema.names
+    if list(header) == expected:
+        return
+    if sorted(header) == sorted(expected):
+        found = f"has the columns in another order: {', '.join(header)}"
+    elif len(header) != len(expected):
+        found = f"has {len(header)} columns instead of {len(expected)}"
+    else:
+        differing = [name for name, other in zip(expected, header, strict=True) if name != other]
+        found = f"has another name, or no header at all, where {', '.join(differing)} should be"
+    raise AmcResultError(
+        f"The header of result file {file_index} {found}. The execution announced {', '.join(expected)} "
+        "(outputColumns). Nothing was loaded from this file."
+    )

@@ -41,15 +41,19 @@ _FITS_INTO = {
     "text": {"text"},
 }
 
+#: By the first word of a type's name, or all of it.
 _FAMILIES = (
-    ("boolean", r"bool|bit"),
-    ("integer", r"int(?!erval)|serial"),
-    ("decimal", r"decimal|numeric|number"),
-    ("float", r"float|double|real"),
-    ("timestamp", r"timestamp|datetime"),
+    ("boolean", r"bool|boolean|bit"),
+    ("integer", r"u?(tiny|small|medium|big|huge)?int(eger)?|int[248]|(small|big)?serial"),
+    ("decimal", r"decimal|dec|numeric|number"),
+    ("float", r"float[48]?|double|real"),
+    ("timestamp", r"timestamp\w*|datetime\w*"),
     ("date", r"date"),
-    ("text", r"char|text|string|clob|json|variant"),
+    ("text", r"n?(var)?char2?|character|bpchar|(tiny|medium|long|ci)?text|string|n?clob|jsonb?|variant"),
 )
+
+#: Types of four bytes, which round a DOUBLE.
+_SINGLE = re.compile(r"real|float4?(\(.*)?")
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ class Load:
                 f"The result has several columns named {', '.join(repeated)}. A table cannot: give them different "
                 "aliases in the query."
             )
-        taken = sorted(set(self.schema.names) & set(Audit.SCHEMA.names))
+        taken = [name for name in self.schema.names if name.casefold() in Audit.SCHEMA.names]
         if taken:
             raise AmcLoadError(f"The names {', '.join(taken)} are the loader's own. Give the columns other aliases.")
         if self.mode == "replace_window" and (self.audit.window_start is None or self.audit.window_end is None):
@@ -171,17 +175,20 @@ class Load:
         """Columns of the result, then the audit columns."""
         return pa.schema([*self.schema, *Audit.SCHEMA])
 
-    def check_fit(self, existing: Mapping[str, str | None]) -> None:
+    def check_fit(self, existing: Mapping[str, str | None], *, case_sensitive: bool = True) -> None:
         """Check that the result fits into a table that exists.
 
         :param existing: the table's column names with their SQL types, ``None`` where the type is not known.
+        :param case_sensitive: whether the database tells column names apart by case.
         :raises AmcLoadError: names the columns that are missing or have another type. Nothing was changed.
         """
-        missing = [field for field in self.full_schema if field.name not in existing]
+        fold = str if case_sensitive else str.casefold
+        types = {fold(name): kind for name, kind in existing.items()}
+        missing = [field for field in self.full_schema if fold(field.name) not in types]
         wrong = [
-            f"{field.name} (table: {existing[field.name]}, result: {sql_type(field.type, '')})"
+            f"{field.name} (table: {types[fold(field.name)]}, result: {sql_type(field.type, '')})"
             for field in self.full_schema
-            if field.name in existing and not _fits(field.type, existing[field.name])
+            if fold(field.name) in types and not _fits(field.type, types[fold(field.name)])
         ]
         if not missing and not wrong:
             return
@@ -232,10 +239,11 @@ def create_table(name: str, schema: pa.Schema, dialect: str, *, prefix: str = "C
 
 def family(sql_type_name: str) -> str | None:
     """Family of a SQL type by its name, ``None`` for types not known here."""
-    text = sql_type_name.lower()
-    if text.endswith("[]") or text.startswith(("struct", "map", "list")):
+    text = sql_type_name.strip().lower()
+    word = re.match(r"\w*", text)
+    if word is None or text.endswith("]"):
         return None
-    return next((name for name, pattern in _FAMILIES if re.search(pattern, text)), None)
+    return next((name for name, pattern in _FAMILIES if re.fullmatch(pattern, word[0])), None)
 
 
 def _fits(kind: pa.DataType, existing: str | None) -> bool:
@@ -243,7 +251,17 @@ def _fits(kind: pa.DataType, existing: str | None) -> bool:
         return True
     result = family(sql_type(kind, ""))
     target = family(existing)
-    return result is None or target is None or target in _FITS_INTO[result]
+    if result is None or target is None:
+        return True
+    return target in _FITS_INTO[result] and not _rounds(kind, existing.lower(), target)
+
+
+def _rounds(kind: pa.DataType, existing: str, target: str) -> bool:
+    """Whether a column would take the values, but not all of their digits."""
+    if target == "float":
+        return bool(kind == pa.float64() and _SINGLE.fullmatch(existing))
+    size = re.search(r"\(\s*\d+\s*(?:,\s*(-?\d+)\s*)?\)", existing)
+    return bool(target == "decimal" and size and pa.types.is_decimal(kind) and int(size[1] or 0) < kind.scale)
 
 
 def _naive(moment: datetime | None) -> datetime | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.reader import record_batches
@@ -31,12 +33,6 @@ class DbApiLoader(TableLoader):
         super().__init__(hook)
         self.dialect = _known_dialect(str(getattr(hook, "dialect_name", "") or ""))
 
-    def connect(self) -> Any:
-        connection = self.hook.get_conn()
-        if self.hook.supports_autocommit:
-            self.hook.set_autocommit(connection, False)
-        return connection
-
     def existing_columns(self, connection: Any, load: Load) -> Mapping[str, str | None] | None:
         with closing(connection.cursor()) as cursor:
             try:
@@ -53,15 +49,25 @@ class DbApiLoader(TableLoader):
         self.prepare(cursor, load, create=create)
         marks = ", ".join([self.placeholder] * len(load.full_schema))
         insert = f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) VALUES ({marks})"  # noqa: S608
-        audit = load.audit.values()
+        audit = self.bound(load.audit.values())
         rows = 0
-        for batch in record_batches(results, load.schema):
-            for start in range(0, batch.num_rows, _BATCH):
-                columns = [column.to_pylist() for column in batch.slice(start, _BATCH).columns]
+        with closing(record_batches(results, load.schema)) as batches:
+            for chunk in _chunks(batches):
+                columns = [self.bound(column.to_pylist()) for column in chunk.columns]
                 values = [(*row, *audit) for row in zip(*columns, strict=True)]
                 cursor.executemany(insert, values)
                 rows += len(values)
         return rows
+
+    def bound(self, values: Any) -> Any:
+        """Turn Python values into those that the driver takes."""
+        return values
+
+
+def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _BATCH):
+            yield batch.slice(start, _BATCH)
 
 
 def _known_dialect(name: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from airflow_provider_amc.landing.loaders.base import TableLoader
+from airflow_provider_amc.exceptions import AmcLoadError
+from airflow_provider_amc.landing.loaders.base import TableLoader, rolled_back_on_error
 from airflow_provider_amc.landing.reader import record_batches
 from airflow_provider_amc.landing.table import Audit, Load
 
@@ -24,6 +25,8 @@ LOCK_PATIENCE = 300.0
 
 _RETRY_EVERY = 1.0
 
+_VIEW = "_amc_result"
+
 
 class DuckDBLoader(TableLoader):
     """Load into a DuckDB database file."""
@@ -31,32 +34,46 @@ class DuckDBLoader(TableLoader):
     dialect = "duckdb"
     placeholder = "?"
 
+    def __init__(
+        self,
+        hook: Any,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(hook)
+        self._sleep = sleep
+        self._clock = clock
+
     def connect(self) -> Any:
         import duckdb
 
-        deadline = time.monotonic() + LOCK_PATIENCE
+        deadline = self._clock() + LOCK_PATIENCE
         told = False
         while True:
             try:
                 return self.hook.get_conn()
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                if "lock" not in str(error).lower():
                     raise
+                if self._clock() >= deadline:
+                    raise AmcLoadError(
+                        f"The DuckDB file stayed open in another process for {LOCK_PATIENCE:.0f} s, and DuckDB admits "
+                        "one writing process at a time. Close the other one, or let the tasks that load into this file "
+                        "run one at a time (a pool with one slot). Nothing was loaded."
+                    ) from error
                 if not told:
                     log.info("The DuckDB file is open in another process; waiting up to %.0f s for it", LOCK_PATIENCE)
                     told = True
-                time.sleep(_RETRY_EVERY)
+                self._sleep(_RETRY_EVERY)
 
     @contextmanager
     def transaction(self, connection: Any) -> Iterator[Any]:
-        with closing(connection.cursor()) as cursor:
-            cursor.begin()
-            try:
-                yield cursor
-            except BaseException:
-                cursor.rollback()
-                raise
-            cursor.commit()
+        # Not on connection.cursor(): in DuckDB that is another connection, without the settings of this one.
+        connection.begin()
+        with rolled_back_on_error(connection):
+            yield connection
+            connection.commit()
 
     def existing_columns(self, connection: Any, load: Load) -> Mapping[str, str | None] | None:
         import duckdb
@@ -65,22 +82,52 @@ class DuckDBLoader(TableLoader):
             rows = connection.execute(f"DESCRIBE {load.table.sql(self.dialect)}").fetchall()
         except duckdb.CatalogException:
             return None
+        if any(row[1] == "TIMESTAMP WITH TIME ZONE" for row in rows):
+            # The loader's times are UTC and carry no zone.
+            connection.execute("SET TimeZone = 'UTC'")
         return {row[0]: row[1] for row in rows}
 
     def write(self, cursor: Any, load: Load, results: ExecutionResults, *, create: bool) -> int:
         self.prepare(cursor, load, create=create)
-        constants = [
-            pa.scalar(value, kind) for value, kind in zip(load.audit.values(), Audit.SCHEMA.types, strict=True)
-        ]
-
-        def with_audit() -> Iterator[pa.RecordBatch]:
-            for batch in record_batches(results, load.schema):
-                audit = [pa.repeat(constant, batch.num_rows) for constant in constants]
-                yield pa.RecordBatch.from_arrays([*batch.columns, *audit], schema=load.full_schema)
-
-        cursor.register("_amc_result", pa.RecordBatchReader.from_batches(load.full_schema, with_audit()))
-        inserted = cursor.execute(
-            f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) "  # noqa: S608
-            "SELECT * FROM _amc_result"
-        ).fetchone()
+        rows = _Rows(load, results)
+        cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.full_schema, rows))
+        try:
+            inserted = cursor.execute(
+                f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) "  # noqa: S608
+                f"SELECT * FROM {_VIEW}"
+            ).fetchone()
+        except Exception:
+            if rows.error is not None:
+                raise rows.error from None
+            raise
+        finally:
+            cursor.unregister(_VIEW)
         return int(inserted[0])
+
+
+class _Rows:
+    """The rows of a load, audit columns included.
+
+    Keeps the error that ended them: DuckDB turns whatever is raised here into an error of its own.
+    """
+
+    def __init__(self, load: Load, results: ExecutionResults) -> None:
+        self._load = load
+        self._results = results
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        schema = self._load.full_schema
+        constants = [
+            pa.scalar(value, kind) for value, kind in zip(self._load.audit.values(), Audit.SCHEMA.types, strict=True)
+        ]
+        try:
+            with closing(record_batches(self._results, self._load.schema)) as batches:
+                for batch in batches:
+                    audit = [pa.repeat(constant, batch.num_rows) for constant in constants]
+                    yield pa.RecordBatch.from_arrays([*batch.columns, *audit], schema=schema)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pyarrow as pa
+
+from airflow_provider_amc.exceptions import AmcLoadError
 from airflow_provider_amc.landing.loaders.base import TableLoader
+from airflow_provider_amc.landing.loaders.copy import ErrorKeeper, QuotedEndMarks
 from airflow_provider_amc.landing.reader import open_checked
-from airflow_provider_amc.landing.table import Load, create_table, quote
+from airflow_provider_amc.landing.table import Load, quote, sql_type
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
@@ -18,11 +22,18 @@ _STAGING = "_amc_staging"
 #: Bytes handed to the driver at a time.
 _CHUNK = 1024 * 1024
 
+#: Bytes after which PostgreSQL cuts off a name, without an error.
+_NAME_LIMIT = 63
+
 _COLUMNS = """
     SELECT attname, format_type(atttypid, atttypmod)
     FROM pg_attribute
     WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
 """
+
+#: Whatever the server's or the user's defaults are: a load that waited for another one has to see its rows, and the
+#: loader's times are UTC and carry no zone.
+_SETTINGS = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET LOCAL TIME ZONE 'UTC'")
 
 
 class PostgresLoader(TableLoader):
@@ -33,38 +44,83 @@ class PostgresLoader(TableLoader):
 
     dialect = "postgres"
     placeholder = "%s"
+    case_sensitive = True
 
     def existing_columns(self, connection: Any, load: Load) -> Mapping[str, str | None] | None:
-        with connection.cursor() as cursor:
-            cursor.execute(_COLUMNS, (load.table.sql(self.dialect),))
-            columns = dict(cursor.fetchall())
+        with closing(connection.cursor()) as cursor:
+            columns = self._columns(cursor, load)
         connection.rollback()
-        return columns or None
+        return columns
+
+    def check_fit(self, load: Load, existing: Mapping[str, str | None]) -> None:
+        _check_names(load)
+        super().check_fit(load, existing)
 
     def write(self, cursor: Any, load: Load, results: ExecutionResults, *, create: bool) -> int:
-        names = ", ".join(quote(name, self.dialect) for name in load.schema.names)
-        cursor.execute(
-            create_table(_STAGING, load.schema, self.dialect, prefix="CREATE TEMPORARY TABLE") + " ON COMMIT DROP"
-        )
-        copy = f"COPY {_STAGING} ({names}) FROM STDIN WITH (FORMAT csv, HEADER true, ENCODING 'UTF8')"
-        for _, stream in open_checked(results, load.schema):
-            _copy(cursor, copy, stream)
-        # Only now: a lock held while the files are downloaded would make loads of other windows wait for them.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"airflow_provider_amc:{load.table}",))
-        self.prepare(cursor, load, create=create)
+        _check_names(load)
+        for setting in _SETTINGS:
+            cursor.execute(setting)
+        cursor.execute(_staging_table(load.schema))
+        names = [quote(name, self.dialect) for name in load.schema.names]
+        copy = f"COPY {_STAGING} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
+        with closing(open_checked(results, load.schema)) as files:
+            for file in files:
+                _copy(cursor, copy, QuotedEndMarks(file.body) if len(names) == 1 else file.body)
+        # Only now: a lock held while the files are downloaded would make loads of other windows wait for them. By the
+        # last part of the name, because the same table can be meant with and without its schema.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"airflow_provider_amc:{load.table.parts[-1]}",))
+        existing = self._columns(cursor, load)
+        if existing is not None:
+            self.check_fit(load, existing)
+        self.prepare(cursor, load, create=existing is None)
+        selected = ", ".join(self.bound_name(name) for name in load.schema.names)
         values = ", ".join(["%s"] * len(load.audit.values()))
         cursor.execute(
             f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) "  # noqa: S608
-            f"SELECT {names}, {values} FROM {_STAGING}",
+            f"SELECT {selected}, {values} FROM {_STAGING}",
             load.audit.values(),
         )
         return int(cursor.rowcount)
 
+    def _columns(self, cursor: Any, load: Load) -> dict[str, str | None] | None:
+        cursor.execute(_COLUMNS, (load.table.sql(self.dialect),))
+        # The connection's extra can choose the kind of cursor, and with it the kind of row.
+        rows = [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in cursor.fetchall()]
+        return {str(name): str(kind) for name, kind in rows} or None
 
-def _copy(cursor: Any, statement: str, stream: io.RawIOBase) -> None:
-    if hasattr(cursor, "copy_expert"):
-        cursor.copy_expert(statement, stream, _CHUNK)
+
+def _check_names(load: Load) -> None:
+    too_long = [name for name in load.schema.names if len(name.encode()) > _NAME_LIMIT]
+    if too_long:
+        raise AmcLoadError(
+            f"PostgreSQL cuts names off after {_NAME_LIMIT} bytes, and these are longer: {', '.join(too_long)}. Give "
+            "the columns shorter aliases in the query. Nothing was changed."
+        )
+
+
+def _staging_table(schema: pa.Schema) -> str:
+    columns = []
+    for field in schema:
+        name, kind = quote(field.name, "postgres"), sql_type(field.type, "postgres")
+        # DECIMAL(p, s) would round what has more digits than announced; a value is taken as it is or refused.
+        decimal = pa.types.is_decimal(field.type)
+        columns.append(
+            f"{name} NUMERIC CHECK (min_scale({name}) <= {field.type.scale})" if decimal else f"{name} {kind}"
+        )
+    return f"CREATE TEMPORARY TABLE {_STAGING} ({', '.join(columns)}) ON COMMIT DROP"
+
+
+def _copy(cursor: Any, statement: str, stream: BinaryIO | QuotedEndMarks) -> None:
+    if not hasattr(cursor, "copy_expert"):
+        with cursor.copy(statement) as copy:
+            while chunk := stream.read(_CHUNK):
+                copy.write(chunk)
         return
-    with cursor.copy(statement) as copy:
-        while chunk := stream.read(_CHUNK):
-            copy.write(chunk)
+    # psycopg 2 turns whatever the stream raises into an error of its own.
+    keeper = ErrorKeeper(stream)
+    try:
+        cursor.copy_expert(statement, keeper, _CHUNK)
+    except Exception:
+        if keeper.error is not None:
+            raise keeper.error from None
+        raise
