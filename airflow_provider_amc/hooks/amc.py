@@ -82,12 +82,15 @@ class AmcHook(BaseHook):
         :param workflow_execution_id: an execution that has succeeded.
         :param instance_id: its AMC instance. Default: that of the hook or the connection.
         :raises AmcNotReadyError: the execution has no result yet.
+        :raises AmcExecutionError: the execution failed, was rejected or cancelled.
         :raises AmcResultError: a result file could not be read whole.
         """
         from airflow_provider_amc.landing.frame import read_frame
+        from airflow_provider_amc.landing.origin import require_result
 
         client = self.get_conn()
         execution = client.executions.get(workflow_execution_id, instance_id=instance_id)
+        require_result(execution)
         results = client.executions.results(workflow_execution_id, instance_id=instance_id)
         return read_frame(execution.output_columns, results)
 
