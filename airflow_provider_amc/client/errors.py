@@ -266,6 +266,9 @@ def error_from_lwa(
     if TERMS_TEXT in text.lower():
         terms, arguments["hint"] = _classify(status, text.lower(), "")
         return terms(f"Login with Amazon: {said}", **arguments)  # type: ignore[arg-type]
+    if status not in (400, 401, 403):
+        arguments["hint"] = "Check the base URL of the connection: something else may answer in Amazon's place."
+        return AmcHttpError(f"Unexpected answer to a token request ({said}).", **arguments)  # type: ignore[arg-type]
     arguments["hint"] = _lwa_hint(code or "", text.lower())
     return AmcAuthenticationError(
         f"Login with Amazon refuses the credentials ({said}).",

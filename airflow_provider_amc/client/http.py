@@ -6,7 +6,9 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_amc import __version__
 
@@ -90,6 +92,20 @@ class Sessions:
                 session.close()
 
 
+def proxies_for(url: str) -> dict[str, None] | None:
+    """Keep the proxies of the environment away from calls to this very machine, where an emulator runs.
+
+    :param url: address of a call.
+    :return: what ``requests`` takes for "no proxy"; ``None`` to leave it to the environment.
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    return {"http": None, "https": None, "all": None} if local else None
+
+
 def exchange(
     session: requests.Session,
     method: str,
@@ -114,7 +130,14 @@ def exchange(
     """
     try:
         with session.request(
-            method, url, headers=dict(headers), data=data, timeout=timeout, allow_redirects=False, stream=True
+            method,
+            url,
+            headers=dict(headers),
+            data=data,
+            timeout=timeout,
+            proxies=proxies_for(url),  # type: ignore[arg-type]
+            allow_redirects=False,
+            stream=True,
         ) as response:
             chunks: list[bytes] = []
             size = 0

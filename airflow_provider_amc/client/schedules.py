@@ -128,9 +128,13 @@ class Schedules:
         try:
             self._transport.call("POST", self._path(instance_id), media_type=SCHEDULES, body=body)
         except AmcAlreadyExistsError as error:
-            # Ours, when the answer to an earlier attempt of this very call was lost.
-            if not error.answer_lost:
+            # It can be ours, if the answer to an earlier attempt of this very call was lost.
+            if not error.answer_lost or not self._is_ours(body, instance_id):
                 raise
+
+    def _is_ours(self, body: Mapping[str, Any], instance_id: str | None) -> bool:
+        found = self.get(body["scheduleId"], instance_id)
+        return (found.workflow_id, found.aggregation_period) == (body["workflowId"], body["aggregationPeriod"])
 
     def update(
         self,

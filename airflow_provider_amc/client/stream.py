@@ -188,7 +188,12 @@ class ResultStream(io.RawIOBase):
         self._session = http.new_session()
         try:
             response = self._session.get(
-                self._url, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
+                self._url,
+                headers=headers,
+                timeout=self._timeout,
+                proxies=http.proxies_for(self._url),  # type: ignore[arg-type]
+                allow_redirects=False,
+                stream=True,
             )
         except http.failures() as error:
             failure = http.classify_failure(error)

@@ -156,9 +156,14 @@ class Workflows:
         try:
             self._transport.call("POST", self._path(instance_id), media_type=WORKFLOWS, body=definition)
         except AmcAlreadyExistsError as error:
-            # Ours, when the answer to an earlier attempt of this very call was lost.
-            if not error.answer_lost:
+            # It can be ours, if the answer to an earlier attempt of this very call was lost.
+            if not error.answer_lost or not self._is_ours(definition, instance_id):
                 raise
+
+    def _is_ours(self, definition: Mapping[str, Any], instance_id: str | None) -> bool:
+        found = self.get(definition["workflowId"], instance_id)
+        # White space is compared loosely: a service may tidy it up.
+        return (found.sql_query or "").split() == str(definition.get("sqlQuery", "")).split()
 
     def update(
         self,

@@ -308,6 +308,15 @@ class TestTokenSource:
         with pytest.raises(AmcHttpError, match="without an access token"):
             make_source(server, credentials, fake_time).get(retry=RETRY)
 
+    @pytest.mark.parametrize("status", [404, 405, 418])
+    def test_another_service_in_its_place_is_no_matter_of_the_credentials(
+        self, server: ScriptedServer, credentials: Credentials, fake_time: FakeTime, status: int
+    ) -> None:
+        server.on("POST", TOKEN_PATH, Reply(status, b"<title>nginx</title>"))
+        with pytest.raises(AmcHttpError, match=r"nginx.*Check the base URL") as caught:
+            make_source(server, credentials, fake_time).get(retry=RETRY)
+        assert not isinstance(caught.value, AmcAuthenticationError)
+
     def test_credentials_are_not_sent_after_a_redirect(
         self, server: ScriptedServer, credentials: Credentials, fake_time: FakeTime
     ) -> None:

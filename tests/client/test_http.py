@@ -108,6 +108,27 @@ def test_a_netrc_file_does_not_replace_the_token(
     assert server.calls()[0].headers["authorization"] == "Bearer t"
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+def test_this_machine_is_reached_without_proxy(host: str) -> None:
+    assert http.proxies_for(f"http://{host}:8600/x") == {"http": None, "https": None, "all": None}
+
+
+@pytest.mark.parametrize("url", ["https://advertising-api.amazon.com", "http://10.0.0.1/", "http://emulator:8600", "x"])
+def test_other_hosts_are_reached_as_the_environment_says(url: str) -> None:
+    assert http.proxies_for(url) is None
+
+
+def test_a_proxy_of_the_environment_is_not_in_the_way(
+    server: ScriptedServer, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server.on("GET", "/x", Reply())
+    assert get(session, f"{server.url}/x").status == 200
+
+
 def test_an_untrusted_certificate_is_permanent() -> None:
     cause = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
     failure = http.classify_failure(requests.exceptions.SSLError(cause))

@@ -72,9 +72,13 @@ def test_delete_and_repeats(server: ScriptedServer, client: AmcClient) -> None:
     with pytest.raises(AmcNotFoundError):
         client.schedules.delete("s")
     server.on("POST", BASE, Reply(fault="close"), EXISTS)
+    server.on("GET", f"{BASE}/s", Reply(body={"scheduleId": "s", "workflowId": "w", "aggregationPeriod": "Daily"}))
     client.schedules.create("s", workflow_id="w")
     with pytest.raises(AmcAlreadyExistsError):
         client.schedules.create("s", workflow_id="w")
+    server.on("POST", BASE, Reply(fault="close"), EXISTS)
+    with pytest.raises(AmcAlreadyExistsError):
+        client.schedules.create("s", workflow_id="another")
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,18 @@ def test_repeats_after_a_lost_answer_find_their_own_work_done(
     server: ScriptedServer, client: AmcClient, lost: Reply
 ) -> None:
     server.on("POST", BASE, lost, EXISTS)
+    server.on("GET", f"{BASE}/w", Reply(body={"workflowId": "w", "sqlQuery": "SELECT  1\n"}))
     client.workflows.create("w", sql_query="SELECT 1")
     server.on("DELETE", f"{BASE}/w", lost, MISSING)
     client.workflows.delete("w")
-    assert [call.method for call in server.calls()] == ["POST", "POST", "DELETE", "DELETE"]
+    assert [call.method for call in server.calls()] == ["POST", "POST", "GET", "DELETE", "DELETE"]
+
+
+def test_an_id_that_was_taken_before_the_lost_answer_is_still_taken(server: ScriptedServer, client: AmcClient) -> None:
+    server.on("POST", BASE, Reply(fault="close"), EXISTS)
+    server.on("GET", f"{BASE}/w", Reply(body={"workflowId": "w", "sqlQuery": "SELECT other"}))
+    with pytest.raises(AmcAlreadyExistsError):
+        client.workflows.create("w", sql_query="SELECT 1")
 
 
 def test_throttling_is_no_excuse_for_an_id_that_is_taken(server: ScriptedServer, client: AmcClient) -> None:
