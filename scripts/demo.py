@@ -23,6 +23,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -39,6 +40,8 @@ BUCKET = "amc-results"
 ROWS_SHOWN = 10
 #: Seconds; each wait ends earlier, as soon as there is an answer.
 START_PATIENCE, RUN_PATIENCE, STOP_PATIENCE = 90.0, 240.0, 10.0
+#: While the run waits for AMC: every so many seconds, move AMC's clock on by so many seconds.
+ADVANCE_EVERY, ADVANCE_BY = 4.0, 900
 
 #: What a task's state says to somebody who does not know Airflow. Other states pass in a moment and are not shown.
 STORIES = {
@@ -53,7 +56,8 @@ FAILURES = ("failed", "up_for_retry")
 #: Lines of Airflow's log that name an error, as Python ends a traceback.
 ERROR_LINE = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Failure)\b.*", re.MULTILINE)
 
-console = Console(highlight=False, soft_wrap=True)
+#: A file or a pipe has no width; in a terminal, long values are folded to fit.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
 class DemoError(Exception):
@@ -229,10 +233,12 @@ def base_environment(places: Places) -> dict[str, str]:
     }
 
 
-def get_json(url: str) -> dict[str, Any]:
-    """GET a control endpoint of the emulator."""
+def control(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Call a control endpoint of the emulator: GET, or POST when there is a body."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - our own server
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=30) as answer:
+    with opener.open(request, timeout=30) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
 
@@ -271,20 +277,29 @@ def task_states(database: Path) -> list[tuple[str, str]]:
         return [(str(task), str(state)) for task, state in connection.execute(query, (DAG_ID,))]
 
 
-def watch(dag: Child, database: Path) -> None:
+def watch(dag: Child, database: Path, amc_url: str) -> None:
     """Tell the story of the run until it ends.
+
+    AMC takes minutes for a run, and so does the emulator. It has a clock of its own, so the demo need not wait.
 
     :raises DemoError: a task failed. Airflow would try it again after some minutes, a demo does not wait for that.
     """
     told: dict[str, str] = {}
-    for _ in ticks(RUN_PATIENCE):
+    advance_at = 0.0
+    for passed in ticks(RUN_PATIENCE):
         ended = dag.process.poll() is not None
-        for task, state in task_states(database):
+        for task, found in task_states(database):
+            # "airflow dags test" has no triggerer: it runs the trigger itself, and calls the task queued meanwhile.
+            state = "deferred" if found == "queued" and told.get(task) in ("running", "deferred") else found
             if told.get(task) != state and state in STORIES:
                 told[task] = state
                 step(f"{task:16} {STORIES[state]}")
             if state in FAILURES:
                 dag.fail(f"stopped, because the task {task} failed")
+            if state == "deferred" and passed >= advance_at:
+                advance_at = passed + ADVANCE_EVERY
+                control(f"{amc_url}/_emulator/clock", {"advance_seconds": ADVANCE_BY})
+                step(f"{'':16} [dim]moved the clock of the local AMC on by {ADVANCE_BY // 60} minutes[/dim]")
         if ended:
             dag.finish(0)
             return
@@ -293,7 +308,7 @@ def watch(dag: Child, database: Path) -> None:
 
 def show_requests(emulator: str) -> None:
     """What the provider asked of AMC."""
-    entries = get_json(f"{emulator}/_emulator/requests")["requests"]
+    entries = control(f"{emulator}/_emulator/requests")["requests"]
     counts = Counter((entry.get("operation") or entry["path"], entry["status"]) for entry in entries)
     table = Table(title="Requests that AMC received", title_justify="left")
     for column in ("operation", "HTTP status", "times"):
@@ -325,13 +340,17 @@ def show_rows(warehouse: Path) -> None:
         rows = connection.execute(f"SELECT * FROM {TABLE} LIMIT {ROWS_SHOWN}")  # noqa: S608
         names = [column[0] for column in rows.description or []]
         values = rows.fetchall()
+    own = [index for index, name in enumerate(names) if not name.startswith("_")]
+    added = [name for name in names if name.startswith("_")]
     if not total:
         raise DemoError(f"The table {TABLE} is empty.")
-    table = Table(title=f"Table {TABLE} of the DuckDB file, {total} rows", title_justify="left")
-    for name in names:
-        table.add_column(name)
+    table = Table(title=f"Table {TABLE}: the first {len(values)} of {total} rows", title_justify="left")
+    table.caption, table.caption_justify = f"and {', '.join(added)}: where the row comes from", "left"
+    for index in own:
+        numeric = all(isinstance(row[index], (int, float, Decimal)) for row in values)
+        table.add_column(names[index], justify="right" if numeric else "left")
     for row in values:
-        table.add_row(*("NULL" if value is None else str(value) for value in row))
+        table.add_row(*("NULL" if row[index] is None else str(row[index]) for index in own))
     console.print(table)
 
 
@@ -347,10 +366,11 @@ def demo(places: Places) -> None:
     places.clean()
     env = base_environment(places)
     airflow: list[str | Path] = [sys.executable, "-m", "airflow"]
+    emulate: list[str | Path] = [BIN / "amc", "emulator", "--port", "0", "--speed", "realistic"]
     step("starting a local AMC and a local S3, and making Airflow's database")
     with (
         running([*airflow, "db", "migrate"], places.logs / "migrate.log", env) as migrate,
-        running([BIN / "amc", "emulator", "--port", "0"], places.logs / "emulator.log", env) as emulator,
+        running(emulate, places.logs / "emulator.log", env) as emulator,
         running([BIN / "moto_server", "--port", "0"], places.logs / "s3.log", env) as s3,
     ):
         amc_url = emulator.wait_for(r"AMC emulator\s+(http://\S+)")
@@ -363,14 +383,14 @@ def demo(places: Places) -> None:
         step("Airflow's database is ready")
 
         env |= {
-            "AIRFLOW_CONN_AMC_DEFAULT": json.dumps(get_json(f"{amc_url}/_emulator/connection")),
+            "AIRFLOW_CONN_AMC_DEFAULT": json.dumps(control(f"{amc_url}/_emulator/connection")),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(s3_connection(s3_url)),
             "AIRFLOW_CONN_WAREHOUSE_DEFAULT": json.dumps({"conn_type": "duckdb", "host": str(places.warehouse)}),
             "AMC_EXAMPLE_BUCKET": BUCKET,
         }
         with running([*airflow, "dags", "test", DAG_ID], places.logs / "dag.log", env) as dag:
             step(f"running the DAG {DAG_ID}; Airflow's log is {dag.log}")
-            watch(dag, places.database)
+            watch(dag, places.database, amc_url)
         console.print()
         show_requests(amc_url)
         show_objects(client)
