@@ -50,9 +50,7 @@ class StandIn:
             raise AmcSqlError("From line 1, column 8 to line 1, column 13: Column 'broken' not found in any table")
         columns = (OutputColumn("n", "LONG", "METRIC", None, None),)
         tables = tuple(match[0] for match in ROWS.finditer(sql))
-        query = CompiledQuery(columns, tables)
-        object.__setattr__(query, "sql", sql)
-        return query
+        return CompiledQuery(columns, tables, sql, frozenset())
 
     def run(
         self,
@@ -63,12 +61,12 @@ class StandIn:
         interrupted: threading.Event | None = None,
     ) -> Iterator[pyarrow.RecordBatch]:
         self.windows.append((window_start, window_end))
-        sql = compiled.sql  # type: ignore[attr-defined]
+        sql = compiled._sql
         if "gated" in sql:
             while not self.gate.wait(0.01):
                 if interrupted is not None and interrupted.is_set():
                     self.interruptions += 1
-                    raise AmcSqlError("The query was interrupted")
+                    return
         if "explode" in sql:
             raise AmcSqlError("Division by zero")
         match = ROWS.search(sql)
