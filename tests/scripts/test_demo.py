@@ -109,7 +109,7 @@ def demo() -> ModuleType:
 
 
 @pytest.fixture
-def child_env() -> Iterator[dict[str, str]]:
+def child_env() -> dict[str, str]:
     return {"PATH": os.environ["PATH"]}
 
 
@@ -124,9 +124,8 @@ def test_a_second_demo_in_the_same_place_is_refused(demo: ModuleType, tmp_path: 
 
 def test_a_program_that_ends_at_once_is_reported(demo: ModuleType, tmp_path: Path, child_env: dict[str, str]) -> None:
     command = ["sh", "-c", "echo 'OSError: port taken'; exit 3"]
-    with demo.running(command, tmp_path / "server.log", child_env) as child:
-        with pytest.raises(demo.DemoError) as caught:
-            child.wait_for("ready at (.*)")
+    with demo.running(command, tmp_path / "server.log", child_env) as child, pytest.raises(demo.DemoError) as caught:
+        child.wait_for("ready at (.*)")
     message = str(caught.value)
     assert "server ended with exit code 3 instead of starting" in message
     assert "OSError: port taken" in message
