@@ -48,6 +48,9 @@ class ResultStream(io.RawIOBase):
         clock: Callable[[], float],
     ) -> None:
         super().__init__()
+        # First, since close() also runs on an object whose making failed.
+        self._session: requests.Session | None = None
+        self._response: requests.Response | None = None
         self._file = file
         self._addresses = addresses
         self._timeout = timeout
@@ -56,8 +59,6 @@ class ResultStream(io.RawIOBase):
         self._sleep = sleep
         self._clock = clock
         self._url, self._generation = addresses.get(file.index)
-        self._session: requests.Session | None = None
-        self._response: requests.Response | None = None
         self._offset = 0
         self._size: int | None = None
         self._etag: str | None = None

@@ -79,8 +79,11 @@ def format_time(value: datetime | str, *, zone: tzinfo = UTC, field: str) -> str
                 f"{field}: {moment.isoformat()} is the second pass of an hour that this time zone's clock shows twice "
                 "(end of daylight saving time), which AMC's format cannot express. Use time zone UTC for this window."
             )
-    # Not strftime: %Y is not padded to four digits for early years on every platform.
-    return moment.replace(microsecond=0, tzinfo=None).isoformat()
+    # Neither strftime (%Y is not padded for early years on every platform) nor isoformat (pandas adds nanoseconds).
+    return (
+        f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
+        f"T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
+    )
 
 
 def _read_input(value: object, field: str) -> datetime:

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from airflow_provider_amc.client import AmcClient, Credentials, RetryPolicy
 from airflow_provider_amc.client.auth import forget_tokens
 from tests.client.scripted import FakeTime, ScriptedServer
+
+# The same examples in every run, and none that fails because the machine is busy.
+settings.register_profile("client", deadline=None, derandomize=True)
+settings.load_profile("client")
 
 
 @pytest.fixture(autouse=True)

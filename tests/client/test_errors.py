@@ -116,7 +116,8 @@ def test_no_body_breaks_the_mapping(status: int, body: bytes) -> None:
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["details", "message", "code", "error", "x"]), inner)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["details", "message", "code", "error", "x"]), inner, max_size=4)
     ),
 )
 
