@@ -1,0 +1,164 @@
+"""Every snippet of docs/emulator.md, executed, and its tables against the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_amc.emulator import config as known
+from airflow_provider_amc.emulator import control
+from airflow_provider_amc.emulator.config import EmulatorConfig
+from airflow_provider_amc.emulator.faults import KINDS, Fault
+from airflow_provider_amc.emulator.server import EmulatorServer
+from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
+from tests.conftest import REPOSITORY
+from tests.docs.markdown import Block, Document, codes
+from tests.docs.project import run_user_test
+from tests.docs.shell import commands, run, with_curl
+from tests.tasks import event_of
+
+GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
+
+pytestmark = pytest.mark.packaging
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorServer]:
+    """The ``server`` of the snippets, as ``amc_default``."""
+    with EmulatorServer(port=0) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(running.connection))
+        yield running
+
+
+def users_by_campaign() -> dict[str | None, int]:
+    """Users of each campaign in the week of the snippets' rows, as a query gives them."""
+    sql = "SELECT campaign, COUNT(DISTINCT user_id) AS users FROM dsp_impressions GROUP BY campaign"
+    execution = (
+        AmcHook()
+        .get_conn()
+        .executions.create(
+            workflow={"sqlQuery": sql},
+            time_window_start="2026-03-02T00:00:00",
+            time_window_end="2026-03-09T00:00:00",
+        )
+    )
+    event_of(AmcWorkflowExecutionTrigger(workflow_execution_id=execution.workflow_execution_id, poll_interval=0.01))
+    frame = AmcHook().get_df(execution.workflow_execution_id)
+    names = frame["campaign"].astype(object).where(frame["campaign"].notna(), None)
+    return dict(zip(names, frame["users"].astype(int), strict=True))
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_credentials() -> None:
+    values = [codes(row["value"])[0] for row in GUIDE.table("What it accepts")]
+    assert values == [
+        known.CLIENT_ID,
+        known.CLIENT_SECRET,
+        known.REFRESH_TOKEN,
+        known.ACCOUNT_ID,
+        known.MARKETPLACE_ID,
+        known.STANDARD_INSTANCE,
+        known.SANDBOX_INSTANCE,
+    ]
+
+
+def test_settings() -> None:
+    rows = {codes(row["setting"])[0]: row for row in GUIDE.table("Settings")}
+    declared = {setting.name: setting.default for setting in fields(EmulatorConfig)}
+    assert set(rows) == set(declared)
+    for name, default in declared.items():
+        told = codes(rows[name]["default"])
+        assert told == ([] if default is None else [str(default)]), name
+
+
+def test_options() -> None:
+    import typer
+
+    from airflow_provider_amc.cli import app
+
+    group: Any = typer.main.get_command(app)
+    options = {name for parameter in group.commands["emulator"].params for name in parameter.opts} - {"--help"}
+    assert {span for row in GUIDE.table("Settings") for span in codes(row["option"])} == options
+
+
+def test_control_endpoints() -> None:
+    told = {(row["method"], codes(row["path"])[0]) for row in GUIDE.table("Control endpoints")}
+    assert told == {(operation.method, operation.path) for operation in control.OPERATIONS}
+
+
+def test_faults() -> None:
+    rows = {codes(row["kind"])[0]: codes(row["further fields"]) for row in GUIDE.table("Faults")}
+    assert set(rows) == set(KINDS)
+    assert {name for names in rows.values() for name in names} <= set(Fault.__dataclass_fields__)
+
+
+# --- snippets ---------------------------------------------------------------------------------------------------------
+
+
+@GUIDE.executed("Start it")
+def test_start_it(blocks: list[Block], started: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    in_process, command = blocks
+    exec(in_process.text, {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("http://127.0.0.1:")
+    assert known.CLIENT_ID in printed
+
+    (words,) = commands(command.text)
+    health = requests.get(f"{started(words)}/_emulator/health", timeout=60).json()
+    assert health["speed"] == "realistic"
+    assert "amceurope" in health["instances"]
+
+
+@GUIDE.executed("Faults")
+def test_order_faults(blocks: list[Block], server: EmulatorServer) -> None:
+    (block,) = blocks
+    exec(block.text, {"server": server})
+    passed, message = AmcHook().test_connection()
+    assert not passed
+    assert "invalid_grant" in message
+    assert [fault["kind"] for fault in server.emulator.faults.listed()] == ["revoked", "reset", "fail"]
+
+
+@GUIDE.executed("The clock")
+def test_clock(blocks: list[Block], server: EmulatorServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks
+    exec(block.text, {"server": server})
+    assert capsys.readouterr().out.startswith("2026-03-11 09:0")
+
+
+@GUIDE.executed("Rows of your own")
+def test_rows_of_your_own(blocks: list[Block], server: EmulatorServer, tmp_path: Path) -> None:
+    from_python, from_shell = blocks
+    server.set_clock("2026-03-11T06:00:00Z")
+    exec(from_python.text, {"server": server})
+    assert users_by_campaign() == {"Spring": 2, None: 1}
+
+    assert "http://127.0.0.1:8600" in from_shell.text
+    answer = run(from_shell.text.replace("http://127.0.0.1:8600", server.url), env=with_curl(tmp_path))
+    assert json.loads(answer) == {"table": "dsp_impressions", "rows": 1}
+    assert users_by_campaign() == {"Spring": 1}
+
+    server.reset()
+    assert len(users_by_campaign()) > 1
+
+
+@pytest.mark.system
+@GUIDE.executed("A test with nothing outside")
+def test_with_nothing_outside(blocks: list[Block], project: Path) -> None:
+    (block,) = blocks
+    (dag,) = Document(REPOSITORY / "README.md").blocks_of("A complete DAG")
+    run_user_test(block.text, dag.text, project)
+
+
+def test_every_block_is_executed() -> None:
+    assert GUIDE.blocks
+    assert not GUIDE.forgotten()
