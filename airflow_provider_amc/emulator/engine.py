@@ -12,7 +12,7 @@ import duckdb
 
 from airflow_provider_amc.emulator.data.facts import Facts
 from airflow_provider_amc.emulator.tables import TableRegistry
-from airflow_provider_amc.sql import catalogue
+from airflow_provider_amc.sql import catalogue, java_regex
 from airflow_provider_amc.sql.compiler import Compiled, compile_query
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.macros import create_statements
@@ -107,6 +107,7 @@ class Engine:
         )
         self._facts = Facts(self._connection, seed, scale)
         self._ready = False
+        self._has_python_functions = False
         self._filled_until: dt.date | None = None
         self._tables = TableRegistry()
 
@@ -189,6 +190,7 @@ class Engine:
 
     def _described(self, compiled: Compiled) -> CompiledQuery:
         cursor = self._cursor()
+        self._add_python_functions(compiled.sql)
         try:
             statement = cursor.extract_statements(compiled.sql)[0]
             parameters = frozenset(statement.named_parameters)
@@ -206,6 +208,15 @@ class Engine:
                 found = SqlType("STRING") if bound.type.kind == "NULL" else bound.type
             columns.append(_output_column(bound.name, found, bound.metric))
         return CompiledQuery(tuple(columns), compiled.tables, compiled.sql, parameters)
+
+    def _add_python_functions(self, sql: str) -> None:
+        """Add the functions that run in Python when a query first needs one; they load numpy."""
+        with self._lock:
+            if self._has_python_functions or java_regex.PREFIX not in sql:
+                return
+            for function, arguments, result in java_regex.PYTHON_FUNCTIONS:
+                self._connection.create_function(function.__name__, function, list(arguments), result)
+            self._has_python_functions = True
 
     def _values(self, names: frozenset[str], start: dt.datetime, end: dt.datetime) -> dict[str, object]:
         known: dict[str, object] = {

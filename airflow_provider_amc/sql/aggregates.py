@@ -18,9 +18,9 @@ def _numbers(arguments: Sequence[Value], count: int, name: str) -> list[Value]:
         raise FunctionArgumentError(
             f"Invalid number of arguments to function '{name}'. Was expecting {count} arguments"
         )
+    if not (arguments[0].type.is_number or arguments[0].type.is_open):
+        raise FunctionArgumentError(f"Cannot apply '{name}' to arguments of type '{name}(<{arguments[0].type}>)'")
     values = [to_number(value) for value in arguments]
-    if not (values[0].type.is_number or values[0].type.is_open):
-        raise FunctionArgumentError(f"Cannot apply '{name}' to arguments of type '{name}(<{values[0].type}>)'")
     return values
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
@@ -54,6 +55,24 @@ def _checked_tokens(sql: str) -> list[PlacedToken]:
     return tokens
 
 
+#: Words that cannot follow a comma; sqlglot forgives a comma too many.
+_NOT_AFTER_COMMA = {"FROM", "WHERE", "GROUP", "HAVING", "UNION", "WINDOW", ")"}
+
+
+def _refuse_what_the_parser_would_take(tokens: Sequence[PlacedToken]) -> None:
+    """Refuse syntax of other databases that sqlglot understands in any dialect."""
+    for token, following in pairwise([*tokens, None]):
+        if token is None:
+            return
+        text = token.token.text
+        if text == ";":
+            raise _encountered(token, "Only one statement is allowed.")
+        if text == "::" or (following and text == following.token.text == "=" and not following.after_gap):
+            raise _encountered(token)
+        if text == "," and (following is None or following.token.text.upper() in _NOT_AFTER_COMMA):
+            raise _encountered(following or token)
+
+
 def parse(sql: str) -> exp.Expr:
     """Parse one AMC SQL query.
 
@@ -65,9 +84,7 @@ def parse(sql: str) -> exp.Expr:
     first = next(token for token in tokens if token.token.text != "(")
     if first.token.text.upper() not in ("SELECT", "WITH", "VALUES"):
         raise _encountered(first, 'Was expecting one of: "SELECT" "WITH" "VALUES" "("')
-    for token in tokens:
-        if token.token.text == ";":
-            raise _encountered(token, "Only one statement is allowed.")
+    _refuse_what_the_parser_would_take(tokens)
     try:
         trees = AMC().parse(sql)
     except (ParseError, TokenError) as error:
@@ -85,6 +102,16 @@ def _from_sqlglot(error: ParseError | TokenError, tokens: Sequence[PlacedToken])
     line, end_column = details.get("line"), details.get("col")
     if line is None or end_column is None:
         return AmcSqlError(f"The SQL query could not be parsed: {error}")
+    expecting = str(details.get("description") or "")
+    if expecting.startswith("Expecting "):
+        # The parser names the last token it understood; what is wrong comes after it
+        wanted = expecting.removeprefix("Expecting ").rstrip(".")
+        last = tokens[-1]
+        at_end = (last.line, last.column + len(last.token.text) - 1) <= (line, end_column)
+        what = "<EOF>" if at_end else "something else"
+        return AmcSqlError(
+            f'Encountered "{what}" after line {line}, column {end_column}. Was expecting: "{wanted}"', line, end_column
+        )
     for token in tokens:
         if token.line == line and token.column <= end_column < token.column + max(len(token.token.text), 1):
             return _encountered(token)

@@ -8,14 +8,19 @@ those meanings and writes DuckDB SQL.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlglot import TokenType, exp, generator, parser, tokens
 from sqlglot.dialects.dialect import Dialect
 
 from airflow_provider_amc.sql.errors import AmcSqlError, Place
-from airflow_provider_amc.sql.one_line import place_of
+from airflow_provider_amc.sql.one_line import place_of, placed_tokens
 
 # Words with a syntax of their own inside the parentheses; every other function is parsed as name(arguments).
 _SPECIAL_SYNTAX = ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
+
+
+_BARE_WORDS = (exp.CurrentDate, exp.CurrentTimestamp, exp.Var, exp.Null, exp.Boolean)
 
 
 class AMC(Dialect):
@@ -42,6 +47,12 @@ class AMC(Dialect):
             TokenType.CURRENT_DATE: exp.CurrentDate,
             TokenType.CURRENT_TIMESTAMP: exp.CurrentTimestamp,
         }
+
+        def expression(self, instance: Any, token: Any = None, comments: list[str] | None = None) -> Any:
+            """Note the place of words without arguments, too; sqlglot notes those of names, literals and calls."""
+            if token is None and isinstance(instance, _BARE_WORDS):
+                token = self._prev
+            return super().expression(instance, token, comments)
 
     class Generator(generator.Generator):
         TRANSFORMS = {
@@ -74,6 +85,28 @@ def place_in(sql: str, node: exp.Expr) -> Place | None:
     line, column = place_of(sql, min(starts))
     end_line, end_column = place_of(sql, last)
     return Place(line, column, end_line, end_column)
+
+
+def word_before(sql: str, node: exp.Expr, word: str) -> Place | None:
+    """Where a keyword stands that introduces a node, such as the LIMIT before its number.
+
+    :param sql: the text that was parsed.
+    :param node: the node.
+    :param word: the keyword, or a symbol such as ``*``.
+    :returns: the last place of the word before the node, or the place of the node.
+    """
+    place = place_in(sql, node)
+    if place is None:
+        return None
+    before = [
+        token
+        for token in placed_tokens(sql)
+        if token.token.text.upper() == word and (token.line, token.column) < (place.line, place.column)
+    ]
+    if not before:
+        return place
+    token = before[-1]
+    return Place(token.line, token.column, token.line, token.column + len(word) - 1)
 
 
 def _closing_parenthesis(sql: str, last: int) -> int:

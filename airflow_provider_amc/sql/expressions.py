@@ -19,7 +19,8 @@ from airflow_provider_amc.sql.coerce import (
     to_number,
     to_string,
 )
-from airflow_provider_amc.sql.functions import FunctionArgumentError
+from airflow_provider_amc.sql.errors import AmcSqlError
+from airflow_provider_amc.sql.functions import FunctionArgumentError, regular_expression
 from airflow_provider_amc.sql.scopes import Context, Relation
 from airflow_provider_amc.sql.types import (
     ANY,
@@ -118,7 +119,10 @@ class ExpressionBinder:
             return None
         if context.aliases and isinstance(node, exp.Column) and self._alias_of(node, context) is not None:
             return None
-        value = self.bind(node, replace(context, groups=None, aliases=None))
+        try:
+            value = self.bind(node, replace(context, groups=None, aliases=None))
+        except AmcSqlError:
+            return None  # an alias inside, or an error that binding it in its place tells better
         return replace(value, metric=False) if value.sql in context.groups else None
 
     def _alias_of(self, node: exp.Column, context: Context) -> exp.Expr | None:
@@ -248,7 +252,7 @@ class ExpressionBinder:
 
     def _condition(self, node: exp.Expr, context: Context) -> str:
         value = self.bind(node, context)
-        if value.type.kind not in ("BOOLEAN", "NULL", "ANY", "STRING"):
+        if value.type.kind not in ("BOOLEAN", "NULL", "ANY"):
             raise self._queries.error(node, f"Condition must be of type BOOLEAN, not {value.type}")
         return to_boolean(value).sql
 
@@ -313,8 +317,8 @@ class ExpressionBinder:
         return Value(f"({value} {word} {pattern}{escape})", BOOLEAN)
 
     def _similar(self, node: exp.SimilarTo, context: Context) -> Value:
-        value, pattern = (to_string(self.bind(part, context)).sql for part in (node.this, node.expression))
-        return Value(f"amc_similar({value}, {pattern})", BOOLEAN)
+        arguments = [self.bind(part, context) for part in (node.this, node.expression)]
+        return regular_expression("similar", arguments, BOOLEAN)
 
     def _exists(self, node: exp.Exists, context: Context) -> Value:
         return Value(f"EXISTS ({self._queries.subquery(node.this, context.scope).sql})", BOOLEAN)

@@ -22,6 +22,7 @@ from airflow_provider_amc.sql.coerce import (
     to_string,
     to_timestamp,
 )
+from airflow_provider_amc.sql.java_regex import PREFIX, needs_java
 from airflow_provider_amc.sql.types import (
     ANY,
     BINARY,
@@ -108,9 +109,6 @@ _template("LEFT", "si", '"left"({0}, greatest({1}, 0))', STRING)
 _template("RIGHT", "si", '"right"({0}, greatest({1}, 0))', STRING)
 _template("REPLACE", "sss", "replace({0}, {1}, {2})", STRING)
 _template("INSTR STRPOS", "ss", "CAST(instr({0}, {1}) AS INTEGER)", INTEGER)
-_template("REGEXP_REPLACE", "sss", "amc_regexp_replace({0}, {1}, {2})", STRING)
-_template("REGEXP_SUBSTR", "ss", "amc_regexp_substr({0}, {1})", STRING)
-_template("REGEXP_SPLIT", "ss", "amc_regexp_split({0}, {1})", array_of(STRING))
 _template("MD5", "s", "md5({0})", STRING)
 _template("SHA1", "s", "amc_sha1({0})", STRING)
 _template("HASH64", "s", "amc_hash64({0})", LONG)
@@ -118,6 +116,28 @@ _template("UUID", "", "CAST(uuid() AS VARCHAR)", STRING)
 _template(
     "STR_TO_MAP", "sss", "amc_str_to_map({0}, {1}, {2})", SqlType("MAP", fields=(("key", STRING), ("value", STRING)))
 )
+
+
+def regular_expression(function: str, arguments: Sequence[Value], result: SqlType) -> Value:
+    """A call of a regular-expression function.
+
+    :param function: its name after the prefix ``amc_`` (RE2) or ``java_`` (Python).
+    :param arguments: the text, the pattern, and maybe a replacement.
+    :param result: its type.
+    """
+    prefix = PREFIX if needs_java(arguments[1].text) else "amc_"
+    return Value(f"{prefix}{function}({', '.join(to_string(value).sql for value in arguments)})", result)
+
+
+def _regular(name: str, count: int, result: SqlType) -> None:
+    @_define(name, count, count)
+    def write(arguments: Sequence[Value]) -> Value:
+        return regular_expression(name.lower(), arguments, result)
+
+
+_regular("REGEXP_REPLACE", 3, STRING)
+_regular("REGEXP_SUBSTR", 2, STRING)
+_regular("REGEXP_SPLIT", 2, array_of(STRING))
 
 
 @_define("CONCAT", 1, None)

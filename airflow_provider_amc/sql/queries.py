@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from airflow_provider_amc.sql.calls import has_aggregate
 from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
-from airflow_provider_amc.sql.dialect import error_at
+from airflow_provider_amc.sql.dialect import error_at, place_in, word_before
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.expressions import ExpressionBinder
 from airflow_provider_amc.sql.scopes import Context, Field, Relation, Scope
@@ -42,6 +42,13 @@ class _Read:
 
 #: Marks the place of a table in SQL until its columns are known; no literal can hold it.
 _MARK = "\x00{}\x00"
+
+#: What a SELECT may consist of; other databases know more, and so does sqlglot.
+_SELECT_PARTS = {
+    "with_", "with", "expressions", "distinct", "from_", "from", "joins", "where", "group", "having", "windows",
+}  # fmt: skip
+#: What a table in FROM may consist of.
+_TABLE_PARTS = {"this", "alias", "db", "catalog", "joins"}
 
 _JOINS = {"": "INNER JOIN", "INNER": "INNER JOIN", "LEFT": "LEFT JOIN", "FULL": "FULL JOIN", "CROSS": "CROSS JOIN"}
 
@@ -123,7 +130,8 @@ class QueryBinder:
             if isinstance(clause, exp.Fetch):
                 words = "FETCH"
             outside = " outside of OVER" if key == "order" else ""
-            raise self.error(clause, f"{words} is not supported{outside}")
+            place = word_before(self._sql, clause, words.split()[0])
+            raise AmcSqlError.at(place, f"{words} is not supported{outside}")
 
     def _body(self, node: exp.Expr, parent: Scope | None) -> Bound:
         if isinstance(node, exp.Subquery):
@@ -207,6 +215,9 @@ class QueryBinder:
     # --- SELECT --------------------------------------------------------------------------------------------------
 
     def _select(self, node: exp.Select, parent: Scope | None) -> Bound:
+        for key, value in node.args.items():
+            if value and key not in _SELECT_PARTS:
+                raise self.error(node, f"{key.strip('_').upper()} is not supported")
         scope = Scope(parent=parent)
         source = node.args.get("from_") or node.args.get("from")
         from_sql, aggregated = self._from(source, node.args.get("joins") or [], scope)
@@ -251,8 +262,10 @@ class QueryBinder:
                     raise self.error(item, f"Table '{named.name}' not found")
             for relation in relations:
                 if relation.is_table:
-                    place = item if named is not None else node
-                    raise self.error(place, f"SELECT * is not supported on table '{relation.alias}': name the columns")
+                    source = node.args.get("from_") or node.args.get("from") or node
+                    place = place_in(self._sql, item) or word_before(self._sql, source, "*")
+                    what = f"SELECT * is not supported on table '{relation.alias}': name the columns"
+                    raise AmcSqlError.at(place, what)
                 items += [
                     exp.column(
                         exp.to_identifier(field.name, quoted=True), table=exp.to_identifier(relation.alias, quoted=True)
@@ -290,6 +303,8 @@ class QueryBinder:
                 raise self.error(group, f"GROUP BY {key.upper().replace('_', ' ')} is not supported")
         groups: list[str] = []
         for part in group.expressions:
+            if isinstance(part, exp.Rollup | exp.Cube | exp.GroupingSets):
+                raise self.error(part, f"GROUP BY {type(part).__name__.upper()} is not supported")
             target = part
             if isinstance(part, exp.Literal) and not part.is_string:
                 position = int(part.this) if str(part.this).isdigit() else 0
@@ -300,7 +315,8 @@ class QueryBinder:
                 inner = replace(context, aliases=None)
             else:
                 inner = context
-            if has_aggregate(target):
+            named = context.aliases.get(part.name.lower()) if context.aliases and isinstance(part, exp.Column) else None
+            if has_aggregate(target) or (named is not None and has_aggregate(named)):
                 raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
             sql = self._expressions.bind(target, inner).sql
             if isinstance(target, exp.Literal):
@@ -393,6 +409,9 @@ class QueryBinder:
         scope.relations.append(Relation(node_alias, fields))
 
     def _table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
+        for key, value in node.args.items():
+            if value and key not in _TABLE_PARTS:
+                raise self.error(node, f"{key.strip('_').upper()} is not supported")
         if isinstance(node.this, exp.Anonymous):
             return self._extended_table(node, alias, scope)
         if node.args.get("joins") and not isinstance(node.parent, exp.From):
@@ -413,7 +432,7 @@ class QueryBinder:
                     return f"{quote_name(name)} AS {quote_name(alias or name)}{columns}", bound.aggregated
         source = self._find_table(schema, name)
         if source is None or node.args.get("catalog") is not None:
-            raise self.error(node.this, f"Object '{name}' not found")
+            raise self.error(node.args.get("db") or node.this, f"Object '{name}' not found")
         self._check_alias(node, alias or name, scope)
         return self._read(source, alias or name, scope, None), False
 

@@ -1,0 +1,45 @@
+"""Runs AMC SQL without tables of its own, for tests of what functions and operators mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from airflow_provider_amc.sql import java_regex
+from airflow_provider_amc.sql.compiler import compile_query
+from airflow_provider_amc.sql.macros import create_statements
+from airflow_provider_amc.sql.sources import TableSource
+
+NOW = dt.datetime(2026, 3, 5, 10, 30, 15)
+WINDOW = (dt.datetime(2026, 1, 1), dt.datetime(2026, 2, 1))
+
+_connection = duckdb.connect()
+_connection.execute("SET TimeZone = 'UTC'")
+for _statement in create_statements():
+    _connection.execute(_statement)
+for _function, _arguments, _result in java_regex.PYTHON_FUNCTIONS:
+    _connection.create_function(_function.__name__, _function, list(_arguments), _result)
+
+
+def no_tables(schema: str | None, name: str) -> TableSource | None:
+    return None
+
+
+def rows(
+    sql: str, *, parameters: Sequence[Mapping[str, Any]] = (), values: Mapping[str, Any] | None = None
+) -> list[Any]:
+    """The rows of a query, as tuples."""
+    compiled = compile_query(sql, no_tables, input_parameters=parameters, parameter_values=values or {})
+    cursor = _connection.cursor()
+    names = cursor.extract_statements(compiled.sql)[0].named_parameters
+    known = {"now": NOW, "window_start": WINDOW[0], "window_end": WINDOW[1]}
+    return cursor.execute(compiled.sql, {name: known[name] for name in names}).fetchall()
+
+
+def value(expression: str, **kwargs: Any) -> Any:
+    """The value of one expression."""
+    ((result,),) = rows(f"SELECT {expression} AS r", **kwargs)
+    return result
