@@ -250,7 +250,9 @@ class ResultStream(io.RawIOBase):
             match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
             if match is None or int(match[1]) != self._offset:
                 raise self._error("the host sent another part of the file than the one asked for.")
-            return self._offset, self._size if match[3] == "*" else int(match[3])
+            if match[3] != "*" or self._size is not None:
+                return self._offset, self._size if match[3] == "*" else int(match[3])
+            raise self._error("the host does not say how long the file is, so that a cut could not be noticed.")
         length = response.headers.get("Content-Length", "")
         if length.isdecimal():
             return 0, int(length)

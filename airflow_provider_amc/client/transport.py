@@ -290,7 +290,7 @@ class Transport:
 
 
 def _unknown_outcome(message: str, error: AmcHttpError | None, method: str, path: str) -> AmcUnknownOutcomeError:
-    return AmcUnknownOutcomeError(
+    unknown = AmcUnknownOutcomeError(
         f"{message} The call may have been carried out.",
         http_status=error.http_status if error else None,
         request_id=error.request_id if error else None,
@@ -300,6 +300,8 @@ def _unknown_outcome(message: str, error: AmcHttpError | None, method: str, path
         path=path,
         hint="Look for the execution before creating another one: a second run costs quota and privacy budget.",
     )
+    unknown.answer_lost = True
+    return unknown
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

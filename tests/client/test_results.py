@@ -461,9 +461,16 @@ class TestRefusals:
             self.read(results_of(store))
         assert "signature" not in str(caught.value)
 
-    def test_a_file_of_unknown_length(self, server: ScriptedServer, results_of: ResultsOf) -> None:
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Reply(200, CONTENT, {"No-Length": "1"}),
+            Reply(206, CONTENT, {"Content-Range": f"bytes 0-{len(CONTENT) - 1}/*"}),
+        ],
+    )
+    def test_a_file_of_unknown_length(self, server: ScriptedServer, results_of: ResultsOf, reply: Reply) -> None:
         store = Store(server, CONTENT)
-        store.interruptions = [Reply(200, CONTENT, {"No-Length": "1"})]
+        store.interruptions = [reply]
         with pytest.raises(AmcResultError, match="how long the file is"):
             self.read(results_of(store))
 

@@ -308,6 +308,7 @@ class TestNeverRepeated:
         assert len(server.calls()) == 1
         assert fake_time.waits == []
         assert not caught.value.retryable
+        assert caught.value.answer_lost
         assert "Look for the execution" in str(caught.value)
 
     def test_silence_is_a_lost_answer(self, server: ScriptedServer, make: Callable[..., Transport]) -> None:
