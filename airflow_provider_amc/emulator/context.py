@@ -34,6 +34,9 @@ from airflow_provider_amc.emulator.store import Store
 if TYPE_CHECKING:
     from airflow_provider_amc.emulator.engine import Engine
 
+#: The engine's libraries take a second to import; the first requests go first.
+_WARM_UP_DELAY_SECONDS = 0.1
+
 log = logging.getLogger(__name__)
 
 
@@ -75,10 +78,12 @@ class Emulator:
         """The emulator at work; its query engine warms up beside the first requests."""
         self.runner = ExecutionRunner(self.config, self.store, self.clock, self.queries, self.results)
         task = asyncio.create_task(self.runner.run())
-        threading.Thread(target=self._warm_up, name="amc-warm-up", daemon=True).start()
+        warm_up = threading.Thread(target=self._warm_up, name="amc-warm-up", daemon=True)
+        timer = asyncio.get_running_loop().call_later(_WARM_UP_DELAY_SECONDS, warm_up.start)
         try:
             yield
         finally:
+            timer.cancel()
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -174,5 +174,5 @@ def _check_promised_columns(promised: list[dict[str, Any]] | None, compiled: Com
         if any(given is not None and given != real for given, real in zip(want, have, strict=True)):
             raise QueryError(
                 f"Output column {position} is specified as {' '.join(str(part) for part in want if part)} "
-                f"but the query produces {' '.join(have)}."
+                f"but the query produces {' '.join(map(str, have))}."
             )

@@ -6,6 +6,8 @@ Use it as ``with EmulatorServer(port=0) as emulator`` and reach it at ``emulator
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import signal
 import socket
@@ -52,14 +54,30 @@ def _protocol(connections: Connections) -> type[H11Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it is up."""
+    """A server that tells when it is up, and stops at once when it is asked to."""
 
     on_started: Callable[[], None] | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
         await super().startup(sockets)
         if self.on_started is not None:
             self.on_started()
+
+    async def main_loop(self) -> None:
+        for counter in itertools.count():
+            if await self.on_tick(counter):
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), 0.1)
+
+    def ask_to_stop(self) -> None:
+        """Stop; callable from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._asked.set)
 
 
 class EmulatorServer:
@@ -152,7 +170,7 @@ class EmulatorServer:
         thread, server = self._thread, self._server
         if thread is None or server is None:
             return
-        server.should_exit = True
+        server.ask_to_stop()
         thread.join(20)
         self._thread = self._server = self._emulator = None
 

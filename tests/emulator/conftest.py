@@ -24,6 +24,19 @@ class Served:
         self.server = EmulatorServer(port=0, make_engine=make, **settings).start()
         self.api = Api(self.server.url)
 
+    def renew(self) -> None:
+        """Forget what another test did."""
+        self.server.start()
+        self.server.reset()
+        self.server.emulator.queries.close()
+        self.engines.clear()
+        self.api = Api(self.server.url)
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.gate.set()
+        self.server.stop()
+
     @property
     def engine(self) -> StandIn:
         self.server.emulator.queries.engine()
@@ -41,15 +54,22 @@ def serve() -> Iterator[Callable[..., Served]]:
 
     yield start
     for served in started:
-        for engine in served.engines:
-            engine.gate.set()
-        served.server.stop()
+        served.close()
+
+
+@pytest.fixture(scope="session")
+def common() -> Iterator[Served]:
+    """The one server of all tests that are content with the default settings."""
+    served = Served()
+    yield served
+    served.close()
 
 
 @pytest.fixture
-def served(serve: Callable[..., Served]) -> Served:
-    """A server with the default settings."""
-    return serve()
+def served(common: Served) -> Served:
+    """A server with the default settings and nothing in it."""
+    common.renew()
+    return common
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow
+
 from airflow_provider_amc.emulator.engine import AmcSqlError, CompiledQuery, OutputColumn
 
 ROWS = re.compile(r"rows_(\d+)")
