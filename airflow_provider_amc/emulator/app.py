@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from airflow_provider_amc.emulator import admin, control, datasources, executions, lwa, results, schedules, workflows
-from airflow_provider_amc.emulator.api import Call, Operation, check_headers
+from airflow_provider_amc.emulator.api import JSON, Call, Operation, check_headers
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import ApiError, amc_error, gateway_error
 from airflow_provider_amc.emulator.gateway import Connections, Gateway, error_response
@@ -33,6 +33,9 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def _endpoint(emulator: Emulator, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    by_the_spec = emulator.config.envelope == "wrapped"
+    media_type = (operation.spec_media_type or operation.media_type) if by_the_spec else JSON
+
     async def endpoint(request: Request) -> Response:
         call = Call(emulator, request, operation)
         try:
@@ -42,7 +45,7 @@ def _endpoint(emulator: Emulator, operation: Operation) -> Callable[[Request], A
             body = error.body
             if operation.id == "listAccounts" and "details" in body:
                 error.body = {"message": body["details"], "requestId": None}
-            return error_response(error, request.scope["amc.request_id"])
+            return error_response(error, request.scope["amc.request_id"], media_type)
         except Exception:
             log.exception("%s failed inside the emulator", operation.id)
             return error_response(amc_error(500, "Internal server error"), request.scope["amc.request_id"])

@@ -38,12 +38,12 @@ _BODY_LIMIT = 64 << 20
 Connections = dict[tuple[str, int], Transport]
 
 
-def error_response(error: ApiError, request_id: str) -> Response:
+def error_response(error: ApiError, request_id: str, media_type: str = "application/json") -> Response:
     """An error as a response."""
     if set(error.body) == {"Code", "Message"}:
         return s3_error(error.status, error.body["Code"], error.body["Message"], request_id)
     body = {name: request_id if value is None else value for name, value in error.body.items()}
-    return Response(json.dumps(body), status_code=error.status, media_type="application/json", headers=error.headers)
+    return Response(json.dumps(body), status_code=error.status, media_type=media_type, headers=error.headers)
 
 
 class Gateway:

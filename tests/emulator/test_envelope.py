@@ -55,6 +55,12 @@ def test_objects_are_wrapped(api):
     assert api.reporting("GET", "workflows").json() == {"workflows": [workflow]}
 
 
+def test_errors_are_in_the_media_type_of_the_operation(api):
+    answer = api.reporting("GET", "workflows/nowhere")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/vnd.amcworkflows.v1+json"
+
+
 def test_executions_know_the_statuses_of_the_file_only(api):
     for sql, status, channel in (
         ("SELECT n FROM rows_1", "SUCCEEDED", "AVAILABLE"),
