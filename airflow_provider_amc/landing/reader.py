@@ -19,8 +19,8 @@ from airflow_provider_amc.landing.schema import check_header
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
 
-#: Bytes parsed into one record batch: large enough to be fast, small enough for a worker with little memory.
-BLOCK_SIZE = 4 * 1024 * 1024
+#: Bytes parsed into one record batch. Arrow reads up to 32 blocks ahead of a slow consumer, and that many are in memory.
+BLOCK_SIZE = 1024 * 1024
 
 #: The longest header accepted. 100 output columns with long names stay far below it.
 _HEADER_LIMIT = 1024 * 1024
@@ -80,7 +80,7 @@ def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa
                 # Our own header in front: Arrow would take a quoted line break in AMC's for the end of the header, and
                 # remove a byte order mark at the start of the first value.
                 with pa_csv.open_csv(
-                    file.after(head),
+                    io.BufferedReader(_Ended(file.after(head), file.index), _CHUNK),
                     read_options=pa_csv.ReadOptions(block_size=BLOCK_SIZE),
                     parse_options=pa_csv.ParseOptions(
                         newlines_in_values=True,
@@ -152,6 +152,36 @@ class _Rejoined(io.RawIOBase):
             self._head = self._head[size:]
             return size
         return self._rest.readinto(buffer) or 0  # type: ignore[attr-defined]
+
+
+class _Ended(io.RawIOBase):
+    """CSV whose last row has a line end, and whose last quote is closed.
+
+    Without a line end, Arrow takes an empty last cell for an empty string if a cell before it is quoted. What a quote
+    that is never closed swallows, it takes for one value.
+    """
+
+    def __init__(self, source: BinaryIO, file_index: int) -> None:
+        super().__init__()
+        self._source = source
+        self._file_index = file_index
+        self._last = b"\n"
+        self._quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self._source.read(len(buffer))
+        if chunk:
+            self._last = chunk[-1:]
+            self._quotes += chunk.count(b'"')
+        elif self._quotes % 2:
+            raise AmcResultError(f"Result file {self._file_index} ends in the middle of a quoted cell.")
+        elif self._last != b"\n":
+            chunk = self._last = b"\n"
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
 def _without_values(message: str, schema: pa.Schema) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +107,15 @@ class TableLoader:
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - the name is quoted
         elif load.mode == "replace_window":
             matches = " AND ".join(f"{quote(name, self.dialect)} = {self.placeholder}" for name in Audit.KEY)
-            cursor.execute(f"DELETE FROM {table} WHERE {matches}", load.audit.key_values())  # noqa: S608
+            cursor.execute(f"DELETE FROM {table} WHERE {matches}", self.bound(load.audit.key_values()))  # noqa: S608
 
     def create_statement(self, table: str, schema: pa.Schema) -> str:
         """The statement that creates the target."""
         return create_table(table, schema, self.dialect)
+
+    def bound(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Turn Python values into those that the driver takes as parameters."""
+        return values
 
     def column_list(self, load: Load) -> str:
         """The quoted column names of the result and the audit columns, for a statement with bound parameters."""

@@ -59,10 +59,6 @@ class DbApiLoader(TableLoader):
                 rows += len(values)
         return rows
 
-    def bound(self, values: Any) -> Any:
-        """Turn Python values into those that the driver takes."""
-        return values
-
 
 def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:

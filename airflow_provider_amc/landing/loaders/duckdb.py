@@ -100,8 +100,6 @@ class DuckDBLoader(TableLoader):
             if rows.error is not None:
                 raise rows.error from None
             raise
-        finally:
-            cursor.unregister(_VIEW)
         return int(inserted[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -31,7 +31,7 @@ class SqliteLoader(DbApiLoader):
         text = pa.schema([pa.field(field.name, _stored_as(field.type)) for field in schema])
         return create_table(table, text, self.dialect)
 
-    def bound(self, values: Iterable[Any]) -> list[Any]:
+    def bound(self, values: Sequence[Any]) -> list[Any]:
         return [_plain(value) for value in values]
 
 

@@ -1,0 +1,252 @@
+"""What holds for every loader. A test class of a loader inherits these tests and says how to reach its database."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
+from airflow_provider_amc.landing.loaders.base import TableLoader
+from airflow_provider_amc.landing.table import Audit
+from tests.landing.results import PLANTED, Broken, FakeResults, HardTable, ShortReads, csv_file, load_of, schema_of
+
+SIMPLE = schema_of("campaign STRING", "clicks LONG")
+NAMES = ("campaign", "clicks")
+
+
+def simple(*rows: tuple[object, ...]) -> FakeResults:
+    return FakeResults(csv_file(NAMES, rows))
+
+
+def all_text(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
+    """Everything that the log of a task shows of a failure, but for lines of code."""
+    shown = []
+    following: BaseException | None = error
+    while following is not None:
+        shown.append(f"{following!s} {following!r}")
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+    return "\n".join([*shown, caplog.text])
+
+
+class LoaderBehaviour:
+    """Tests of one loader. Subclasses set the attributes below in an autouse fixture."""
+
+    loader: TableLoader
+    #: Runs a statement outside of the loader, and gives its rows.
+    execute: Callable[..., list[tuple[Any, ...]]]
+    new_table: Callable[[], str]
+    #: Does a failed first load leave no table behind?
+    creates_in_transaction = True
+
+    def load(self, table: str, results: FakeResults, schema: Any = SIMPLE, **arguments: Any) -> int:
+        return self.loader.load(load_of(table, schema, **arguments), results)  # type: ignore[arg-type]
+
+    def rows(self, table: str, names: Sequence[str] = NAMES) -> Counter[tuple[Any, ...]]:
+        listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+        return Counter(self.execute(f'SELECT {listed} FROM "{table}"'))
+
+    def exists(self, table: str) -> bool:
+        try:
+            self.execute(f'SELECT 1 FROM "{table}"')
+        except Exception:
+            return False
+        return True
+
+    def check_round_trip(self, hard: HardTable) -> None:
+        table = self.new_table()
+        assert self.load(table, hard.results, hard.schema) == len(hard.rows)
+        assert self.rows(table, hard.schema.names) == Counter(hard.rows)
+        # And again, into the table that is there now.
+        assert self.load(table, hard.results, hard.schema) == len(hard.rows)
+        assert self.rows(table, hard.schema.names) == Counter(hard.rows)
+
+    def test_audit_columns(self) -> None:
+        table = self.new_table()
+        assert self.load(table, simple(("a", 1))) == 1
+        row = self.execute(f'SELECT {", ".join(Audit.SCHEMA.names)} FROM "{table}"')[0]
+        times = [value if isinstance(value, datetime) else datetime.fromisoformat(str(value)) for value in row[3:]]
+        assert [*row[:3], *times] == [
+            "amcone",
+            "reach",
+            "e-1",
+            datetime(2026, 3, 1),
+            datetime(2026, 3, 2),
+            datetime(2026, 3, 5, 12, 30, 15, 123456),
+        ]
+
+    def test_no_rows(self) -> None:
+        table = self.new_table()
+        assert self.load(table, simple()) == 0
+        assert self.rows(table) == Counter()
+
+    def test_empty_result_removes_what_the_window_had(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("a", 1)))
+        assert self.load(table, simple()) == 0
+        assert self.rows(table) == Counter()
+
+    def test_header_without_line_end(self) -> None:
+        table = self.new_table()
+        assert self.load(table, FakeResults(b"campaign,clicks")) == 0
+
+    def test_suppressed_cells_of_a_single_column(self) -> None:
+        table = self.new_table()
+        assert self.load(table, FakeResults(b"n\n\n1\n\n"), schema_of("n LONG")) == 3
+        assert self.rows(table, ["n"]) == Counter({(None,): 2, (1,): 1})
+
+    def test_single_text_column_tells_empty_from_null(self) -> None:
+        table = self.new_table()
+        assert self.load(table, FakeResults(b'n\r\n\r\n""\r\n\\.\r\nx\r\n'), schema_of("n STRING")) == 4
+        assert self.rows(table, ["n"]) == Counter({(None,): 1, ("",): 1, ("\\.",): 1, ("x",): 1})
+
+    def test_all_files_count(self) -> None:
+        table = self.new_table()
+        files = [csv_file(NAMES, [(f"c{index}", index)]) for index in range(5)]
+        assert self.load(table, FakeResults(*files)) == 5
+        assert self.rows(table) == Counter([(f"c{index}", index) for index in range(5)])
+
+    def test_many_columns(self) -> None:
+        names = [f"column {position}" for position in range(150)]
+        table = self.new_table()
+        file = csv_file(names, [range(150), [None] * 150])
+        assert self.load(table, FakeResults(file), schema_of(*[f"{name} LONG" for name in names])) == 2
+        assert self.rows(table, names) == Counter([tuple(range(150)), (None,) * 150])
+
+    @pytest.mark.parametrize("size", [1, 3, 7])
+    def test_short_reads(self, size: int) -> None:
+        table = self.new_table()
+        data = csv_file(NAMES, [("ä,\n😀", 1), (None, -2)], eol="\r\n")
+        assert self.load(table, FakeResults(lambda: ShortReads(data, size))) == 2
+        assert self.rows(table) == Counter([("ä,\n😀", 1), (None, -2)])
+
+    def test_more_rows_than_a_batch(self) -> None:
+        table = self.new_table()
+        rows = [(f"c{number}", number) for number in range(2500)]
+        assert self.load(table, simple(*rows)) == 2500
+        assert self.rows(table) == Counter(rows)
+
+    def test_again_replaces_its_own_window_and_nothing_else(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("old", 1), ("old", 2)))
+        self.load(table, simple(("other window", 3)), day=2)
+        self.load(table, simple(("other instance", 4)), instance="amctwo")
+        self.load(table, simple(("other workflow", 5)), workflow="frequency")
+        assert self.load(table, simple(("new", 6)), execution="e-2") == 1
+        assert self.rows(table) == Counter(
+            [("new", 6), ("other window", 3), ("other instance", 4), ("other workflow", 5)]
+        )
+
+    def test_append_keeps(self) -> None:
+        table = self.new_table()
+        for _ in range(2):
+            assert self.load(table, simple(("a", 1)), mode="append") == 1
+        assert self.rows(table) == Counter({("a", 1): 2})
+
+    def test_append_without_a_window(self) -> None:
+        table = self.new_table()
+        for _ in range(2):
+            assert self.load(table, simple(("a", 1)), mode="append", windowless=True) == 1
+        assert self.execute(f'SELECT DISTINCT _amc_window_start, _amc_window_end FROM "{table}"') == [(None, None)]
+
+    def test_replace_table(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("a", 1)))
+        self.load(table, simple(("b", 2)), day=2)
+        assert self.load(table, simple(("c", 3)), mode="replace_table", day=3) == 1
+        assert self.rows(table) == Counter([("c", 3)])
+
+    @pytest.mark.parametrize("mode", ["replace_window", "append", "replace_table"])
+    def test_failure_in_the_middle_changes_nothing(self, mode: str) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        whole = csv_file(NAMES, [("after", number) for number in range(3000)])
+        error = AmcResultError("the stream broke")
+        results = FakeResults(csv_file(NAMES, [("after", 0)]), lambda: Broken(whole[:20000], error))
+        with pytest.raises(AmcResultError, match="the stream broke"):
+            self.load(table, results, mode=mode)
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_failure_of_a_first_load(self) -> None:
+        table = self.new_table()
+        results = FakeResults(lambda: Broken(b"campaign,clicks\na,1\n", AmcResultError("the stream broke")))
+        with pytest.raises(AmcResultError, match="the stream broke"):
+            self.load(table, results)
+        assert self.exists(table) is not self.creates_in_transaction
+        assert self.load(table, simple(("a", 1))) == 1
+        assert self.rows(table) == Counter([("a", 1)])
+
+    def test_a_kill_rolls_back(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        with pytest.raises(KeyboardInterrupt):
+            self.load(table, FakeResults(lambda: Broken(b"campaign,clicks\na,1\n", KeyboardInterrupt())))
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_header_that_differs(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        with pytest.raises(AmcResultError, match="result file 1 has 1 columns instead of 2"):
+            self.load(table, FakeResults(csv_file(NAMES, [("a", 1)]), b"other\n1\n"))
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_other_column_order_and_extra_columns(self) -> None:
+        table = self.new_table()
+        audit = ", ".join(
+            f"{name} {'TIMESTAMP' if 'window' in name or 'loaded' in name else 'VARCHAR(80)'}"
+            for name in reversed(Audit.SCHEMA.names)
+        )
+        self.execute(f'CREATE TABLE "{table}" ({audit}, note VARCHAR(20) DEFAULT \'-\', clicks BIGINT, campaign TEXT)')
+        assert self.load(table, simple(("a", 1))) == 1
+        assert self.rows(table, ("campaign", "clicks", "note")) == Counter([("a", 1, "-")])
+
+    def test_missing_column(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        with pytest.raises(AmcLoadError, match=f"existing table {table}: the table lacks cost DECIMAL\\(38, 17\\)"):
+            self.load(table, FakeResults(b"campaign,cost\nx,1\n"), schema_of("campaign STRING", "cost DECIMAL"))
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_no_such_schema(self) -> None:
+        with pytest.raises(AmcLoadError, match="could not load into nowhere.rows: .*rolled back"):
+            self.load("nowhere.rows", simple(("a", 1)))
+
+    def test_cell_of_another_type(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        with pytest.raises((AmcLoadError, AmcResultError)) as caught:
+            self.load(table, simple(("a", 1), (PLANTED, f"{PLANTED}\n'{PLANTED}\" {PLANTED}")))
+        text = all_text(caught.value, caplog)
+        assert "Zebra" not in text
+        assert "4711" not in text
+        assert "clicks" in str(caught.value)
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_too_many_cells(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        table = self.new_table()
+        with pytest.raises((AmcLoadError, AmcResultError)) as caught:
+            self.load(table, FakeResults(f"campaign,clicks\n{PLANTED},1,{PLANTED}\n".encode()))
+        assert "Zebra" not in all_text(caught.value, caplog)
+
+    def test_violated_constraint(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        table = self.new_table()
+        audit = ", ".join(
+            f"{name} {'TIMESTAMP' if 'window' in name or 'loaded' in name else 'VARCHAR(80)'}"
+            for name in Audit.SCHEMA.names
+        )
+        self.execute(f'CREATE TABLE "{table}" (campaign VARCHAR(80) PRIMARY KEY, clicks BIGINT CHECK (clicks < 100), {audit})')
+        self.load(table, simple(("before", 1)))
+        for rows in ([(PLANTED, 1), (PLANTED, 2)], [(PLANTED, 471100)]):
+            with pytest.raises(AmcLoadError, match="The transaction was rolled back") as caught:
+                self.load(table, simple(*rows), day=2)
+            text = all_text(caught.value, caplog)
+            assert "Zebra" not in text
+            assert "471100" not in text
+        assert self.rows(table) == Counter([("before", 1)])

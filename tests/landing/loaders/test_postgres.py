@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import psycopg2
+import pytest
+from hypothesis import given
+
+from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
+from airflow_provider_amc.landing.loaders.copy import QuotedEndMarks
+from airflow_provider_amc.landing.loaders.postgres import PostgresLoader
+from tests.landing.loaders.behaviour import LoaderBehaviour, all_text, simple
+from tests.landing.results import (
+    PLANTED,
+    PROPERTY,
+    FakeResults,
+    HardTable,
+    column,
+    csv_file,
+    hard_tables,
+    load_of,
+    schema_of,
+)
+
+
+class DriverHook:
+    """As much of a hook as the loader needs, over one of the two drivers."""
+
+    supports_autocommit = True
+    placeholder = "%s"
+
+    def __init__(self, connect: Callable[..., Any], settings: dict[str, Any], **extra: Any) -> None:
+        self._connect = connect
+        self._settings = {
+            "host": settings["host"],
+            "user": settings["login"],
+            "password": settings["password"],
+            "dbname": settings["schema"],
+            **({"port": settings["port"]} if settings["port"] else {}),
+            **extra,
+        }
+
+    def get_conn(self) -> Any:
+        return self._connect(**self._settings)
+
+    def set_autocommit(self, connection: Any, autocommit: bool) -> None:
+        connection.autocommit = autocommit
+
+
+class PostgresBehaviour(LoaderBehaviour):
+    """The tests of every loader, and those of PostgreSQL."""
+
+    settings: dict[str, Any]
+
+    def make_hook(self, **extra: Any) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def _database(self, postgres_environment: dict[str, Any], new_table: Callable[[], str]) -> None:
+        type(self).settings = postgres_environment
+        type(self).new_table = staticmethod(new_table)  # type: ignore[assignment]
+        self.loader = PostgresLoader(self.make_hook())
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:  # type: ignore[override]
+        with closing(DriverHook(psycopg.connect, self.settings, autocommit=True).get_conn()) as connection:
+            cursor = connection.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    @PROPERTY
+    @given(hard=hard_tables())
+    def test_round_trip(self, hard: HardTable) -> None:
+        self.check_round_trip(hard)
+
+    def test_values_that_postgresql_has_no_place_for(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        table = self.new_table()
+        with pytest.raises(AmcLoadError, match="22021.*rolled back") as caught:
+            self.load(table, simple((f"{PLANTED}\x00", 1)))
+        assert "Zebra" not in all_text(caught.value, caplog)
+        assert not self.exists(table)
+
+    def test_error_names_line_and_column(self) -> None:
+        with pytest.raises(AmcLoadError, match=r"22P02: .*bigint.* \(line 2 after the header, column 'clicks'\)"):
+            self.load(self.new_table(), simple(("a", 1), ("b", PLANTED)))
+
+    def test_number_out_of_range(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        with pytest.raises(AmcLoadError) as caught:
+            self.load(self.new_table(), FakeResults(b"n\n4711471147114711\n"), schema_of("n INTEGER"))
+        assert "4711" not in all_text(caught.value, caplog)
+        assert "out of range for type integer" in str(caught.value)
+
+    def test_decimals_are_never_rounded(self) -> None:
+        table = self.new_table()
+        schema = schema_of(column("cost", "DECIMAL", 10, 2))
+        assert self.load(table, FakeResults(b"cost\n1.2500\n0E-17\n\n"), schema) == 3
+        assert self.rows(table, ["cost"]) == Counter([(Decimal("1.25"),), (Decimal(0),), (None,)])
+        with pytest.raises(AmcLoadError, match="check constraint.*line 1 after the header"):
+            self.load(table, FakeResults(b"cost\n1.255\n"), schema)
+        assert self.rows(table, ["cost"]) == Counter([(Decimal("1.25"),), (Decimal(0),), (None,)])
+
+    def test_trigger_of_the_user_may_say_anything(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        self.execute(
+            f"CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no % here', NEW.campaign; END $$"
+        )
+        self.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_{table}()")
+        with pytest.raises(AmcLoadError, match="P0001, raised by a trigger or a function") as caught:
+            self.load(table, simple((PLANTED, 1)))
+        assert "Zebra" not in all_text(caught.value, caplog)
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_schema_and_database(self) -> None:
+        table = self.new_table()
+        self.execute(f'CREATE SCHEMA "s_{table}"')
+        for name in (f"s_{table}.{table}", f"postgres.s_{table}.{table}"):
+            assert self.load(name, simple(("a", 1))) == 1
+        assert self.execute(f"SELECT count(*) FROM s_{table}.{table}") == [(1,)]
+
+    def test_wrong_type(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+        schema = schema_of("campaign STRING", "clicks DECIMAL")
+        with pytest.raises(AmcLoadError, match=r"types differ for clicks \(table: bigint, result: DECIMAL\(38, 17\)\)"):
+            self.load(table, FakeResults(b"campaign,clicks\na,1.5\n"), schema)
+        assert self.rows(table) == Counter([("before", 1)])
+
+    def test_columns_that_differ_in_case_are_two(self) -> None:
+        table = self.new_table()
+        assert self.load(table, FakeResults(b"id,ID\n1,2\n"), schema_of("id LONG", "ID LONG")) == 1
+        assert self.rows(table, ["id", "ID"]) == Counter([(1, 2)])
+
+    def test_names_that_would_be_cut_off(self) -> None:
+        table = self.new_table()
+        name = "ä" * 32
+        with pytest.raises(AmcLoadError, match=f"after 63 bytes, and these are longer: {name}. Give the columns shorter"):
+            self.load(table, FakeResults(f"{name}\n1\n".encode()), schema_of(f"{name} LONG"))
+        assert not self.exists(table)
+        longest = "x" * 63
+        for _ in range(2):
+            assert self.load(table, FakeResults(f"{longest}\n1\n".encode()), schema_of(f"{longest} LONG")) == 1
+
+    def test_existing_columns_of_wider_types(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("a", 1)))
+        self.execute(f"ALTER TABLE {table} ALTER clicks TYPE numeric, ALTER campaign TYPE varchar(10)")
+        assert self.load(table, simple(("b", 2))) == 1
+        assert self.rows(table) == Counter([("b", 2)])
+
+    def test_times_are_utc_whatever_the_session_says(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("a", 1)))
+        self.execute(
+            f"ALTER TABLE {table} ALTER _amc_window_start TYPE timestamptz USING _amc_window_start AT TIME ZONE 'UTC'"
+        )
+        loader = PostgresLoader(self.make_hook(options="-c TimeZone=Asia/Tokyo"))
+        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1  # type: ignore[arg-type]
+        assert self.rows(table) == Counter([("b", 2)])
+        assert self.execute(f"SELECT _amc_window_start AT TIME ZONE 'UTC' FROM {table}")[0][0].hour == 0
+
+    def test_connection_that_commits_by_itself(self) -> None:
+        table = self.new_table()
+
+        class Committing(DriverHook):
+            def get_conn(self) -> Any:
+                connection = super().get_conn()
+                connection.autocommit = True
+                return connection
+
+        hook = self.make_hook()
+        loader = PostgresLoader(Committing(hook._connect, self.settings))  # type: ignore[arg-type]
+        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1  # type: ignore[arg-type]
+
+    def test_two_loads_into_one_new_table(self) -> None:
+        table = self.new_table()
+        meeting = threading.Barrier(2)
+        loaded: list[int] = []
+        errors: list[BaseException] = []
+
+        def run(day: int) -> None:
+            # Both have seen that there is no table when they meet.
+            def stream() -> Any:
+                import io
+
+                meeting.wait(30)
+                return io.BytesIO(csv_file(("campaign", "clicks"), [(f"day {day}", day)] * 50))
+
+            try:
+                loader = PostgresLoader(self.make_hook())
+                loaded.append(loader.load(load_of(table, simple_schema(), day=day), FakeResults(stream)))  # type: ignore[arg-type]
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(day,)) for day in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert errors == []
+        assert loaded == [50, 50]
+        assert self.rows(table) == Counter({("day 1", 1): 50, ("day 2", 2): 50})
+
+    def test_two_loads_of_one_window(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 0)))
+        meeting = threading.Barrier(2)
+        errors: list[BaseException] = []
+
+        def run(number: int) -> None:
+            def stream() -> Any:
+                import io
+
+                meeting.wait(30)
+                return io.BytesIO(csv_file(("campaign", "clicks"), [(f"load {number}", number)] * 20))
+
+            try:
+                loader = PostgresLoader(self.make_hook(options="-c default_transaction_isolation=repeatable\\ read"))
+                loader.load(load_of(table, simple_schema()), FakeResults(stream))  # type: ignore[arg-type]
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert errors == []
+        assert self.rows(table) in (Counter({("load 1", 1): 20}), Counter({("load 2", 2): 20}))
+
+    def test_lost_connection_tells_why(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("before", 1)))
+
+        def stream() -> Any:
+            self.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND query LIKE 'CREATE TEMPORARY TABLE%'"
+            )
+            import io
+
+            return io.BytesIO(csv_file(("campaign", "clicks"), [("after", 2)]))
+
+        with pytest.raises(AmcLoadError, match=r"could not load into .*rolled back"):
+            self.load(table, FakeResults(stream))
+        assert self.rows(table) == Counter([("before", 1)])
+
+
+def simple_schema() -> Any:
+    return schema_of("campaign STRING", "clicks LONG")
+
+
+class TestPsycopg3(PostgresBehaviour):
+    def make_hook(self, **extra: Any) -> Any:
+        return DriverHook(psycopg.connect, self.settings, **extra)
+
+    def test_row_factory_of_the_connection(self) -> None:
+        from psycopg.rows import dict_row
+
+        table = self.new_table()
+        loader = PostgresLoader(self.make_hook(row_factory=dict_row))
+        for _ in range(2):
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1  # type: ignore[arg-type]
+        assert self.rows(table) == Counter([("a", 1)])
+
+
+class TestPsycopg2(PostgresBehaviour):
+    def make_hook(self, **extra: Any) -> Any:
+        return DriverHook(psycopg2.connect, self.settings, **extra)
+
+    @pytest.mark.parametrize("name", ["DictCursor", "RealDictCursor", "NamedTupleCursor"])
+    def test_cursor_factory_of_the_connection(self, name: str) -> None:
+        import psycopg2.extras
+
+        table = self.new_table()
+        loader = PostgresLoader(self.make_hook(cursor_factory=getattr(psycopg2.extras, name)))
+        for _ in range(2):
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1  # type: ignore[arg-type]
+        assert self.rows(table) == Counter([("a", 1)])
+
+
+class TestThroughTheHook:
+    """The hook of the Postgres provider, with the driver that it prefers."""
+
+    def test_load(self, postgres: Any, new_table: Callable[[], str]) -> None:
+        from airflow_provider_amc.landing.load import loader_for
+
+        table = new_table()
+        loader = loader_for(postgres)
+        assert isinstance(loader, PostgresLoader)
+        for _ in range(2):
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1), ("b", 2))) == 2  # type: ignore[arg-type]
+        assert postgres.get_records(f"SELECT campaign, clicks FROM {table} ORDER BY 1") == [("a", 1), ("b", 2)]
+
+    def test_error(self, postgres: Any, new_table: Callable[[], str]) -> None:
+        loader = PostgresLoader(postgres)
+        with pytest.raises(AmcLoadError, match="PostgresHook could not load into"):
+            loader.load(load_of(new_table(), simple_schema()), simple(("a", "b")))  # type: ignore[arg-type]
+        with pytest.raises(AmcResultError, match="is empty"):
+            loader.load(load_of(new_table(), simple_schema()), FakeResults(b""))  # type: ignore[arg-type]
+
+
+class TestQuotedEndMarks:
+    @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+    def test_only_lines_outside_of_quotes(self, size: int) -> None:
+        import io
+
+        stream = QuotedEndMarks(io.BytesIO(b'\\.\n"\n\\.\n"\r\nx\\.\n\\.\r\n"""\n\\.\n"\n\\.x\n\\.'))
+        out = b""
+        while chunk := stream.read(size):
+            assert len(chunk) <= size
+            out += chunk
+        assert out == b'"\\."\n"\n\\.\n"\r\nx\\.\n"\\."\r\n"""\n\\.\n"\n\\.x\n"\\."'
