@@ -148,5 +148,4 @@ def compile_query(
         bound = binder.query(tree)
     except RecursionError:
         raise AmcSqlError("The SQL query is nested too deeply.") from None
-    finished = binder.finish(bound)
-    return Compiled(finished.sql, finished.fields, tuple(binder.tables), finished.aggregated)
+    return Compiled(binder.sources.with_reads(bound.sql), bound.fields, tuple(binder.sources.tables), bound.aggregated)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -12,45 +12,15 @@ from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
 from airflow_provider_amc.sql.dialect import error_at, place_in, word_before
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.expressions import ExpressionBinder
-from airflow_provider_amc.sql.scopes import Context, Field, Relation, Scope
-from airflow_provider_amc.sql.sources import Extension, TableFinder, TableSource, interval_of
+from airflow_provider_amc.sql.relations import FromBinder
+from airflow_provider_amc.sql.scopes import Bound, Context, Field, Scope
+from airflow_provider_amc.sql.sources import TableFinder
 from airflow_provider_amc.sql.types import STRING, common_type
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A bound query.
-
-    :param sql: its DuckDB SQL.
-    :param fields: its output columns, in order.
-    :param aggregated: is every row an aggregate of rows, not a row of a table?
-    """
-
-    sql: str
-    fields: tuple[Field, ...]
-    aggregated: bool
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A use of a table, whose columns are known only at the end."""
-
-    relation: Relation
-    source: TableSource
-    extension: Extension | None
-
-
-#: Marks the place of a table in SQL until its columns are known; no literal can hold it.
-_MARK = "\x00{}\x00"
 
 #: What a SELECT may consist of; other databases know more, and so does sqlglot.
 _SELECT_PARTS = {
     "with_", "with", "expressions", "distinct", "from_", "from", "joins", "where", "group", "having", "windows",
 }  # fmt: skip
-#: What a table in FROM may consist of.
-_TABLE_PARTS = {"this", "alias", "db", "catalog", "joins"}
-
-_JOINS = {"": "INNER JOIN", "INNER": "INNER JOIN", "LEFT": "LEFT JOIN", "FULL": "FULL JOIN", "CROSS": "CROSS JOIN"}
 
 
 class QueryBinder:
@@ -63,12 +33,11 @@ class QueryBinder:
 
     def __init__(self, sql: str, find_table: TableFinder, parameter: Callable[[str], Value]) -> None:
         self._sql = sql
-        self._find_table = find_table
+        self.find_table = find_table
         self._parameter = parameter
-        self._reads: list[_Read] = []
-        self._ctes: list[dict[str, Bound]] = []
-        self._expressions = ExpressionBinder(self)
-        self.tables: list[str] = []
+        self.ctes: list[dict[str, Bound]] = []
+        self.expressions = ExpressionBinder(self)
+        self.sources = FromBinder(self)
 
     def error(self, node: exp.Expr, what: str) -> AmcSqlError:
         """An error about a node, with its place."""
@@ -80,16 +49,6 @@ class QueryBinder:
             return self._parameter(name)
         except KeyError:
             raise self.error(node, f"The query referenced an undeclared parameter {name}.") from None
-
-    def finish(self, bound: Bound) -> Bound:
-        """Put the reads of the tables into the SQL of a query, now that the columns are known."""
-        sql = bound.sql
-        for number, read in enumerate(self._reads):
-            start, end = "CAST($window_start AS TIMESTAMP)", "CAST($window_end AS TIMESTAMP)"
-            if read.extension is not None:
-                start, end = f"{start} - {read.extension.before}", f"{end} + {read.extension.after}"
-            sql = sql.replace(_MARK.format(number), f"({read.source.read(sorted(read.relation.used), start, end)})")
-        return replace(bound, sql=sql)
 
     # --- queries -------------------------------------------------------------------------------------------------
 
@@ -111,15 +70,15 @@ class QueryBinder:
             return self._body(node, parent)
         if with_clause.args.get("recursive"):
             raise self.error(with_clause, "WITH RECURSIVE is not supported")
-        self._ctes.append({})
+        self.ctes.append({})
         parts: list[str] = []
         for cte in with_clause.expressions:
-            bound = self._renamed(cte, self.query(cte.this))
-            self._ctes[-1][cte.alias.lower()] = bound
+            bound = self.renamed(cte, self.query(cte.this))
+            self.ctes[-1][cte.alias.lower()] = bound
             names = ", ".join(quote_name(field.column) for field in bound.fields)
             parts.append(f"{quote_name(cte.alias)}({names}) AS ({bound.sql})")
         body = self._body(node, parent)
-        self._ctes.pop()
+        self.ctes.pop()
         return replace(body, sql=f"WITH {', '.join(parts)} {body.sql}")
 
     def _refuse_order_and_limit(self, node: exp.Expr) -> None:
@@ -146,7 +105,8 @@ class QueryBinder:
             return self._select(node, parent)
         raise self.error(node, f"Encountered {type(node).__name__.upper()}. Was expecting SELECT, WITH or VALUES")
 
-    def _renamed(self, cte: exp.Expr, bound: Bound) -> Bound:
+    def renamed(self, cte: exp.Expr, bound: Bound) -> Bound:
+        """A query with the column names that stand behind its alias, if any do."""
         columns = cte.args["alias"].args.get("columns") or []
         if not columns:
             return bound
@@ -192,7 +152,7 @@ class QueryBinder:
         rows = []
         for row in node.expressions:
             parts = row.expressions if isinstance(row, exp.Tuple) else [row.this if isinstance(row, exp.Paren) else row]
-            rows.append([self._expressions.bind(part, context) for part in parts])
+            rows.append([self.expressions.bind(part, context) for part in parts])
         if len({len(row) for row in rows}) != 1:
             raise self.error(node, "Values passed to VALUES operator must have compatible types")
         fields: list[Field] = []
@@ -220,10 +180,10 @@ class QueryBinder:
                 raise self.error(node, f"{key.strip('_').upper()} is not supported")
         scope = Scope(parent=parent)
         source = node.args.get("from_") or node.args.get("from")
-        from_sql, aggregated = self._from(source, node.args.get("joins") or [], scope)
+        from_sql, aggregated = self.sources.bind(source, node.args.get("joins") or [], scope)
         free = Context(scope)
         where = node.args.get("where")
-        where_sql = f" WHERE {self._expressions.condition(where.this, free)}" if where is not None else ""
+        where_sql = f" WHERE {self.expressions.condition(where.this, free)}" if where is not None else ""
         items = self._items(node, scope)
         aliases = {item.alias.lower(): item.this for item in items if isinstance(item, exp.Alias)}
         groups = self._groups(node, items, replace(free, aliases=aliases))
@@ -235,7 +195,7 @@ class QueryBinder:
         fields, texts = self._outputs(items, context)
         having_sql = ""
         if having is not None:
-            having_sql = f" HAVING {self._expressions.condition(having.this, replace(context, aliases=aliases))}"
+            having_sql = f" HAVING {self.expressions.condition(having.this, replace(context, aliases=aliases))}"
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on") is not None:
             raise self.error(distinct, "DISTINCT ON is not supported")
@@ -281,7 +241,7 @@ class QueryBinder:
         fields: list[Field] = []
         texts: list[str] = []
         for item, name, column in zip(items, names, unique_names(names), strict=True):
-            value = self._expressions.bind(item.this if isinstance(item, exp.Alias) else item, context)
+            value = self.expressions.bind(item.this if isinstance(item, exp.Alias) else item, context)
             fields.append(Field(name, value.type, value.metric, column))
             texts.append(f"{value.sql} AS {quote_name(column)}")
         return fields, texts
@@ -303,188 +263,38 @@ class QueryBinder:
                 raise self.error(group, f"GROUP BY {key.upper().replace('_', ' ')} is not supported")
         groups: list[str] = []
         for part in group.expressions:
-            if isinstance(part, exp.Rollup | exp.Cube | exp.GroupingSets):
-                raise self.error(part, f"GROUP BY {type(part).__name__.upper()} is not supported")
-            target = part
-            if isinstance(part, exp.Literal) and not part.is_string:
-                position = int(part.this) if str(part.this).isdigit() else 0
-                if not 1 <= position <= len(items):
-                    raise self.error(part, "Ordinal out of range")
-                target = items[position - 1]
-                target = target.this if isinstance(target, exp.Alias) else target
-                inner = replace(context, aliases=None)
-            else:
-                inner = context
-            named = context.aliases.get(part.name.lower()) if context.aliases and isinstance(part, exp.Column) else None
-            if has_aggregate(target) or (named is not None and has_aggregate(named)):
-                raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
-            sql = self._expressions.bind(target, inner).sql
-            if isinstance(target, exp.Literal):
-                sql = f"CAST({sql} AS VARCHAR)"  # a bare literal would be an ordinal again
+            sql = self._group(part, items, context)
             if sql not in groups:
                 groups.append(sql)
         return groups
 
+    def _group(self, part: exp.Expr, items: Sequence[exp.Expr], context: Context) -> str:
+        if isinstance(part, exp.Rollup | exp.Cube | exp.GroupingSets):
+            raise self.error(part, f"GROUP BY {type(part).__name__.upper()} is not supported")
+        target = part
+        if isinstance(part, exp.Literal) and not part.is_string:
+            position = int(part.this) if str(part.this).isdigit() else 0
+            if not 1 <= position <= len(items):
+                raise self.error(part, "Ordinal out of range")
+            target = items[position - 1]
+            target = target.this if isinstance(target, exp.Alias) else target
+            context = replace(context, aliases=None)
+        named = context.aliases.get(part.name.lower()) if context.aliases and isinstance(part, exp.Column) else None
+        if has_aggregate(target) or (named is not None and has_aggregate(named)):
+            raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
+        sql = self.expressions.bind(target, context).sql
+        # A bare literal would be an ordinal again
+        return f"CAST({sql} AS VARCHAR)" if isinstance(target, exp.Literal) else sql
+
     def _named_windows(self, node: exp.Select, context: Context) -> str:
         parts = []
         for window in node.args.get("windows") or []:
-            definition = self._expressions.calls.window_definition(
+            definition = self.expressions.calls.window_definition(
                 exp.Window(**{key: value for key, value in window.args.items() if key not in ("this", "alias")}),
                 context,
             )
             parts.append(f"{quote_name(window.this.name)} AS ({definition})")
         return f" WINDOW {', '.join(parts)}" if parts else ""
-
-    # --- FROM ----------------------------------------------------------------------------------------------------
-
-    def _from(self, source: exp.Expr | None, joins: Sequence[exp.Expr], scope: Scope) -> tuple[str, bool]:
-        if source is None:
-            return "", True
-        sql, aggregated = self._relation(source.this, scope)
-        for join in self._all_joins(source.this, joins):
-            text, join_aggregated = self._join(join, scope)
-            sql += text
-            aggregated = aggregated and join_aggregated
-        return f" FROM {sql}", aggregated
-
-    @staticmethod
-    def _all_joins(first: exp.Expr, joins: Sequence[exp.Expr]) -> list[exp.Expr]:
-        return [*(first.args.get("joins") or []), *joins]
-
-    def _join(self, join: exp.Expr, scope: Scope) -> tuple[str, bool]:
-        side = str(join.args.get("side") or join.args.get("kind") or "").upper()
-        if str(join.args.get("kind") or "").upper() == "CROSS":
-            side = "CROSS"
-        method = str(join.args.get("method") or "").upper()
-        if side not in _JOINS or method:
-            raise self.error(join, f"{method or side} JOIN is not supported")
-        relation, aggregated = self._relation(join.this, scope)
-        condition, using = join.args.get("on"), join.args.get("using")
-        if condition is None and not using:
-            explicit = join.args.get("side") or str(join.args.get("kind") or "").upper() in ("INNER",)
-            if explicit:
-                raise self.error(
-                    join, "INNER, LEFT, RIGHT or FULL join requires a condition (NATURAL keyword or ON or USING clause)"
-                )
-            return f" CROSS JOIN {relation}", aggregated
-        if using:
-            names = [column.name for column in using]
-            for column in using:
-                if len(scope.holding(column.name)) < 2:
-                    raise self.error(column, f"Column '{column.name}' not found in any table")
-            for holder in scope.relations:
-                holder.used.update(name.lower() for name in names if name.lower() in holder.fields)
-            scope.merged.update(name.lower() for name in names)
-            return f" {_JOINS[side]} {relation} USING ({', '.join(quote_name(name) for name in names)})", aggregated
-        if condition is None:
-            raise AssertionError("a join has a condition, a list of columns, or neither")
-        on = self._expressions.condition(condition, Context(scope))
-        return f" {_JOINS[side]} {relation} ON {on}", aggregated
-
-    def _relation(self, node: exp.Expr, scope: Scope) -> tuple[str, bool]:
-        alias_node = node.args.get("alias")
-        alias = alias_node.name if alias_node is not None else ""
-        if isinstance(node, exp.Table):
-            return self._table(node, alias, scope)
-        if isinstance(node, exp.Unnest):
-            return self._unnest(node, alias, scope)
-        if isinstance(node, exp.Subquery | exp.Values):
-            if node.args.get("joins"):
-                raise self.error(node, "Joins in parentheses are not supported")
-            bound = self.query(node.this if isinstance(node, exp.Subquery) else node)
-            if alias_node is not None:
-                bound = self._renamed(node, bound)
-            return self._derived(alias or f"$q{len(scope.relations)}", bound, scope), bound.aggregated
-        raise self.error(node, f"Encountered {type(node).__name__.upper()} in FROM")
-
-    def _derived(self, alias: str, bound: Bound, scope: Scope) -> str:
-        self._add(node_alias=alias, bound=bound, scope=scope)
-        names = ", ".join(quote_name(field.column) for field in bound.fields)
-        return f"({bound.sql}) AS {quote_name(alias)}({names})"
-
-    def _add(self, node_alias: str, bound: Bound, scope: Scope) -> None:
-        fields: dict[str, Field] = {}
-        for field in bound.fields:
-            fields.setdefault(field.name.lower(), field)
-        scope.relations.append(Relation(node_alias, fields))
-
-    def _table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
-        for key, value in node.args.items():
-            if value and key not in _TABLE_PARTS:
-                raise self.error(node, f"{key.strip('_').upper()} is not supported")
-        if isinstance(node.this, exp.Anonymous):
-            return self._extended_table(node, alias, scope)
-        if node.args.get("joins") and not isinstance(node.parent, exp.From):
-            raise self.error(node, "Joins in parentheses are not supported")
-        name, schema = node.name, node.db or None
-        if schema is None:
-            for level in reversed(self._ctes):
-                if name.lower() in level:
-                    bound = level[name.lower()]
-                    self._check_alias(node, alias or name, scope)
-                    self._add(alias or name, bound, scope)
-                    columns = ""
-                    if node.args.get("alias") is not None and node.args["alias"].args.get("columns"):
-                        scope.relations.pop()
-                        bound = self._renamed(node, bound)
-                        self._add(alias, bound, scope)
-                        columns = "(" + ", ".join(quote_name(field.column) for field in bound.fields) + ")"
-                    return f"{quote_name(name)} AS {quote_name(alias or name)}{columns}", bound.aggregated
-        source = self._find_table(schema, name)
-        if source is None or node.args.get("catalog") is not None:
-            raise self.error(node.args.get("db") or node.this, f"Object '{name}' not found")
-        self._check_alias(node, alias or name, scope)
-        return self._read(source, alias or name, scope, None), False
-
-    def _check_alias(self, node: exp.Expr, alias: str, scope: Scope) -> None:
-        if any(relation.alias.lower() == alias.lower() for relation in scope.relations):
-            raise self.error(node, f"Duplicate relation name '{alias}' in FROM clause")
-
-    def _read(self, source: TableSource, alias: str, scope: Scope, extension: Extension | None) -> str:
-        relation = Relation(alias, source.fields, is_table=True)
-        scope.relations.append(relation)
-        self._reads.append(_Read(relation, source, extension))
-        if source.name not in self.tables:
-            self.tables.append(source.name)
-        return f"{_MARK.format(len(self._reads) - 1)} AS {quote_name(alias)}"
-
-    def _extended_table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
-        call = node.this
-        if str(call.name).upper() == "TABLE" and len(call.expressions) == 1:
-            call = call.expressions[0]
-        if not isinstance(call, exp.Anonymous) or str(call.name).upper() != "EXTEND_TIME_WINDOW":
-            raise self.error(node, f"No match found for function signature {str(call.name).upper()}")
-        arguments = [
-            argument.this for argument in call.expressions if isinstance(argument, exp.Literal) and argument.is_string
-        ]
-        if len(arguments) != 3 or len(call.expressions) != 3:
-            raise self.error(
-                call, "EXTEND_TIME_WINDOW needs three quoted strings: table, duration before, duration after"
-            )
-        schema, _, name = str(arguments[0]).rpartition(".")
-        source = self._find_table(schema or None, name)
-        if source is None:
-            raise self.error(call.expressions[0], f"Object '{arguments[0]}' not found")
-        durations = []
-        for argument in call.expressions[1:]:
-            try:
-                durations.append(interval_of(str(argument.this)))
-            except ValueError:
-                raise self.error(argument, f"'{argument.this}' is not an ISO-8601 duration such as P14D") from None
-        self._check_alias(node, alias or name, scope)
-        return self._read(source, alias or name, scope, Extension(*durations)), False
-
-    def _unnest(self, node: exp.Unnest, alias: str, scope: Scope) -> tuple[str, bool]:
-        values = [self._expressions.bind(part, Context(scope)) for part in node.expressions]
-        if len(values) != 1 or values[0].type.kind != "ARRAY" or values[0].type.element is None:
-            raise self.error(node, "Array expression is not an array data type")
-        alias_node = node.args.get("alias")
-        columns = (alias_node.args.get("columns") or []) if alias_node is not None else []
-        name = columns[0].name if columns else (alias or "EXPR$0")
-        field = Field(name, values[0].type.element, values[0].metric, name)
-        shown = alias or f"$u{len(scope.relations)}"
-        scope.relations.append(Relation(shown, {name.lower(): field}))
-        return f"unnest({values[0].sql}) AS {quote_name(shown)}({quote_name(name)})", True
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -99,3 +99,17 @@ class Context:
     groups: frozenset[str] | None = None
     aggregates: bool = False
     aliases: Mapping[str, exp.Expr] | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound query.
+
+    :param sql: its DuckDB SQL.
+    :param fields: its output columns, in order.
+    :param aggregated: is every row an aggregate of rows, not a row of a table?
+    """
+
+    sql: str
+    fields: tuple[Field, ...]
+    aggregated: bool
