@@ -179,5 +179,6 @@ def test_configuration_defaults_can_be_read(info: dict[str, Any], option: str, m
     from airflow.providers.common.compat.sdk import conf
 
     monkeypatch.delenv(f"AIRFLOW__AMC__{option.upper()}", raising=False)
+    ProvidersManager().initialize_providers_configuration()  # as the start of each Airflow process does
     declared = info["config"]["amc"]["options"][option]
     assert conf.getint("amc", option) == int(declared["default"])
