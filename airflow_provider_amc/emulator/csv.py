@@ -7,6 +7,7 @@ differs from an empty string, which is ``""``. Arrays are ``[a, b]``; a row insi
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -27,11 +28,11 @@ def _timestamp(value: dt.datetime) -> str:
 
 def _number(value: float) -> str:
     """The shortest text that reads back as the same double; whole numbers keep their ``.0``, as in Java."""
-    return (
-        repr(value)
-        if value == value and abs(value) != float("inf")
-        else {True: "NaN"}.get(value != value, "Infinity" if value > 0 else "-Infinity")
-    )
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return repr(value)
 
 
 def _inner(value: Any) -> str:
@@ -72,18 +73,19 @@ def field_writer(separator: str = ",", quote: str = '"', escape: str | None = No
     :param quote: stands around fields that need it.
     :param escape: stands before a quote inside a quoted field; by default a quote.
     """
-    escaped = (quote if escape is None else escape) + quote
-    special = (separator, quote, "\n", "\r")
+    escape = quote if escape is None else escape
+    escaped = escape + quote
+    special = {separator, quote, escape, "\n", "\r"}
 
     def write(value: Any) -> str:
         if value is None:
             return ""
         text = _text(value)
-        if text == "" or any(mark in text for mark in special) or (escape not in (None, quote) and escape in text):
-            if escape not in (None, quote):
-                text = text.replace(escape, escape + escape)
-            return f"{quote}{text.replace(quote, escaped)}{quote}"
-        return text
+        if text and not any(mark in text for mark in special):
+            return text
+        if escape != quote:
+            text = text.replace(escape, escape + escape)
+        return f"{quote}{text.replace(quote, escaped)}{quote}"
 
     return write
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ _KEPT_MONTHS = 13
 #: Conversions of the first days come from ads shown before; those days are made, too, but not shown.
 _WARM_UP = dt.timedelta(days=30)
 _BATCH_ROWS = 50_000
+_WATCH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,8 @@ class Engine:
         :returns: the rows as record batches of pyarrow.
         :raises AmcSqlError: the query fails on the rows, for example on a number that is too large.
         """
+        if interrupted is not None and interrupted.is_set():
+            return
         self._prepare()
         cursor = self._cursor()
         watcher = _Watcher(cursor, interrupted)
@@ -313,10 +317,10 @@ class _Watcher:
 
     def _watch(self, event: threading.Event) -> None:
         while not self._done.is_set():
-            if event.wait(0.05):
-                if not self._done.is_set():
+            # Again and again: an interruption that comes before the query has begun is lost
+            if event.wait(_WATCH_SECONDS) and not self._done.wait(_WATCH_SECONDS):
+                with contextlib.suppress(duckdb.Error):
                     self._cursor.interrupt()
-                return
 
     def stop(self) -> None:
         self._done.set()

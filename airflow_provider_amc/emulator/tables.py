@@ -208,6 +208,16 @@ def _data_source(
     }
 
 
+def _as_array(values: list[Any]) -> Any:
+    """The values of a column; a mix of kinds, such as dates and date texts, becomes text that the table reads."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
+
+
 def _as_arrow(data: Any) -> Any:
     """Rows of any accepted kind as a pyarrow table."""
     import pyarrow as pa
@@ -222,7 +232,7 @@ def _as_arrow(data: Any) -> Any:
         names: dict[str, None] = {}
         for row in data:
             names.update(dict.fromkeys(row))
-        return pa.table({name: [row.get(name) for row in data] for name in names})
+        return pa.table({name: _as_array([row.get(name) for row in data]) for name in names})
     if hasattr(data, "to_dict") and hasattr(data, "columns"):
         return pa.Table.from_pandas(data, preserve_index=False)
     raise ValueError(f"Rows of type {type(data).__name__} cannot be loaded: use a pyarrow table or a list of mappings")
