@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 import requests
 
@@ -69,6 +71,29 @@ def test_credentials() -> None:
         known.STANDARD_INSTANCE,
         known.SANDBOX_INSTANCE,
     ]
+
+
+def test_data() -> None:
+    from airflow_provider_amc.emulator.data.facts import SCALES
+    from airflow_provider_amc.emulator.engine import Engine
+
+    (text,) = [part for part in GUIDE.text.split("\n## ") if part.startswith("Data\n")]
+    told = [span for span in codes(" ".join(text.split())) if span not in ("seed", "scale", "_for_audiences")]
+    engine = Engine(scale="tiny", now=datetime(2026, 3, 11))
+
+    def count(table: str) -> int:
+        query = engine.compile(f"SELECT COUNT(1) AS rows_there FROM {table}")
+        answer = engine.run(query, window_start=datetime(2025, 3, 1), window_end=datetime(2026, 3, 11))
+        batches = answer.to_batches() if isinstance(answer, pyarrow.Table) else answer
+        return sum(sum(batch.to_pydict()["rows_there"]) for batch in batches)
+
+    try:
+        sources = {source["dataSourceId"] for source in engine.data_sources()}
+        filled = {name for name in sources if not name.endswith("_for_audiences") and count(name)}
+        assert {f"{name}_for_audiences" for name in filled} <= sources
+    finally:
+        engine.close()
+    assert set(told) == filled | set(SCALES)
 
 
 def test_settings() -> None:

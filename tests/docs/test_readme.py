@@ -253,7 +253,6 @@ def test_hook(blocks: list[Block], amc_default: EmulatorServer, capsys: pytest.C
     assert str(names["frame"]["reach"].dtype) == "Int64"
     printed = capsys.readouterr().out
     assert "saved SELECT advertiser" in printed
-    assert "dsp_impressions" in printed
 
 
 @README.executed("Where results land")

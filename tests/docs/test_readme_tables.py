@@ -151,6 +151,10 @@ class Trouble:
             AmcHook().get_conn().workflows.get("reach")
         return str(caught.value)
 
+    def wrong_account(self) -> str:
+        self.connection_test(extra={"account_id": "ENTITYOFSOMEBODY"})
+        return self.run(AmcCreateWorkflowOperator, workflow_id="reach", sql="SELECT 1 AS one")
+
     def deadline(self) -> str:
         self.emulator.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
         return self.run(
@@ -197,6 +201,7 @@ WAYS: dict[str, Callable[[Trouble], str]] = {
     "invalid_client": lambda trouble: trouble.connection_test(password="wrong"),
     "invalid_grant": lambda trouble: trouble.connection_test(extra={"refresh_token": "Atzr|old"}),
     "Terms and conditions must be accepted": _terms,
+    "Check account_id and marketplace_id of the connection": Trouble.wrong_account,
     "is none of the AMC accounts of these credentials": lambda trouble: trouble.connection_test(
         extra={"account_id": "1234567890"}
     ),
