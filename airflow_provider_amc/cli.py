@@ -74,18 +74,27 @@ def emulator(
         list[str] | None, typer.Option(help="Id of a further STANDARD instance; may be repeated.")
     ] = None,
     rows_per_file: Annotated[int, typer.Option(min=1, help="Rows of a result file before another begins.")] = 500_000,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Where sources about AMC disagree: unknown_id_status=400|404, not_ready_status=404|400, "
+            "terms_status=403|401, workflow_validation=create|async, z_suffix=accept|reject, "
+            "instances_page_size=100|10, overlap_limit=N. May be repeated.",
+        ),
+    ] = None,
     now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Run a local AMC: Login with Amazon, the AMC API, result files and control endpoints on one port."""
     try:
-        from airflow_provider_amc.emulator.server import EmulatorServer
+        from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer
         from airflow_provider_amc.emulator.store import StateDirectoryInUseError
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("airflow_provider_amc"):
             raise
         _fail(f"The emulator needs {error.name}: pip install 'airflow-provider-amc[emulator]'")
     try:
-        server = EmulatorServer(
+        config = EmulatorConfig(
             host=host,
             port=port,
             seed=seed,
@@ -97,9 +106,30 @@ def emulator(
             rows_per_file=rows_per_file,
             now=now,
         )
-        server.run(_announce)
+        EmulatorServer(config.replaced(**_switches(switch or []))).run(_announce)
     except (ValueError, OSError, StateDirectoryInUseError) as error:
         _fail(str(error))
+
+
+_SWITCHES = {
+    **dict.fromkeys(("unknown_id_status", "not_ready_status", "terms_status", "instances_page_size"), int),
+    **dict.fromkeys(("workflow_validation", "z_suffix"), str),
+    "overlap_limit": int,
+}
+
+
+def _switches(given: list[str]) -> dict[str, int | str]:
+    values: dict[str, int | str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        kind = _SWITCHES.get(name.strip().replace("-", "_"))
+        if kind is None:
+            raise ValueError(f"{text!r} is not a switch; they are {', '.join(_SWITCHES)}.")
+        try:
+            values[name.strip().replace("-", "_")] = kind(value)
+        except ValueError:
+            raise ValueError(f"{text!r}: {name} takes a whole number.") from None
+    return values
 
 
 def _fail(message: str) -> None:

@@ -43,6 +43,9 @@ def test_help_names_every_option():
         (("--now", "tomorrow"), "2026-01-01T00:00:00Z"),
         (("--instance", "No Good"), "'No Good' is not an instance id"),
         (("--host", "256.0.0.1"), ""),
+        (("--switch", "colour=red"), "'colour=red' is not a switch"),
+        (("--switch", "unknown_id_status=many"), "whole number"),
+        (("--switch", "unknown-id-status=500"), "unknown_id_status must be one of 400, 404"),
     ],
 )
 def test_wrong_settings_end_with_a_sentence(arguments, text):
@@ -83,8 +86,9 @@ def test_import_is_light():
 
 
 def test_emulator_command_serves_until_it_is_stopped(tmp_path):
+    options = ["--instance", "amcother", "--switch", "z_suffix=reject"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "airflow_provider_amc.cli", "emulator", "--port", "0", "--instance", "amcother"],
+        [sys.executable, "-m", "airflow_provider_amc.cli", "emulator", "--port", "0", *options],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

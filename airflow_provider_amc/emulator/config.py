@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 CLIENT_ID = "amzn1.application-oa2-client.emulator"
 CLIENT_SECRET = "emulator-secret"
@@ -125,7 +126,7 @@ class EmulatorConfig:
             found.setdefault(instance_id, "STANDARD")
         return found
 
-    def replaced(self, **overrides: object) -> EmulatorConfig:
+    def replaced(self, **overrides: Any) -> EmulatorConfig:
         """A copy with some settings changed; an unknown name raises ``TypeError``."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return EmulatorConfig(**{**values, **overrides})

@@ -7,6 +7,7 @@ a response object.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -33,6 +34,7 @@ from airflow_provider_amc.emulator.results import s3_error
 
 CONTROL_PREFIX = "/_emulator/"
 _BODY_LIMIT = 64 << 20
+_CUT_PATIENCE_SECONDS = 5.0
 
 #: Open connections by the address of the other side; the HTTP protocol class keeps it.
 Connections = dict[tuple[str, int], Transport]
@@ -105,7 +107,7 @@ class Gateway:
                 return operation.id
         return "unknown"
 
-    async def _deliver(self, scope: Scope, receive: Receive, send: Send, operation: str, fault: Fault | None) -> None:
+    async def _deliver(self, scope: Scope, receive: _Replay, send: Send, operation: str, fault: Fault | None) -> None:
         kind = fault.kind if fault is not None else None
         request_id = scope["amc.request_id"]
         if fault is None or kind in ("revoked", "not_visible", "unknown_status", "duration", "fail"):
@@ -120,21 +122,23 @@ class Gateway:
             error = terms_not_accepted(self._emulator.config.terms_status)
             await error_response(error, request_id)(scope, receive, send)
         elif kind == "delay":
-            await asyncio.sleep(1.0 if fault.seconds is None else fault.seconds)
+            # A client that gives up does not undo what it asked for, so it is done then.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(receive.disconnected(), 1.0 if fault.seconds is None else fault.seconds)
             await self._app(scope, receive, send)
         elif kind == "reset" and operation != "results":
-            self._cut(scope)
+            await self._cut(scope, receive)
         elif kind == "lost_answer":
             await self._app(scope, receive, _swallow)
             if fault.cut:
-                self._cut(scope)
+                await self._cut(scope, receive)
             else:
                 error = gateway_error(fault.status or 504, "Endpoint request timed out", fault.headers)
                 await error_response(error, request_id)(scope, receive, send)
         else:
             await self._damaged(scope, receive, send, fault)
 
-    async def _damaged(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+    async def _damaged(self, scope: Scope, receive: _Replay, send: Send, fault: Fault) -> None:
         """Answer with a body that is cut short, or slow."""
         messages: list[Message] = []
 
@@ -159,20 +163,23 @@ class Gateway:
         await send({**start, "headers": [*others, (b"content-length", str(announced).encode())]})
         await send({"type": "http.response.body", "body": kept, "more_body": fault.kind != "wrong_length"})
         if fault.kind != "wrong_length":
-            self._cut(scope, gently=fault.kind == "truncate")
+            await self._cut(scope, receive, gently=fault.kind == "truncate")
 
-    def _cut(self, scope: Scope, *, gently: bool = False) -> None:
+    async def _cut(self, scope: Scope, receive: _Replay, *, gently: bool = False) -> None:
         """Close the connection in the middle; not gently means with a TCP reset."""
         transport = self._connections.get(tuple(scope["client"] or ()))
         if transport is None:
             return
         if gently:
             transport.close()
-            return
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        else:
+            raw = transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        # The server complains about an answer that is not complete unless it knows that nobody waits for it.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(receive.disconnected(), _CUT_PATIENCE_SECONDS)
 
 
 class _Replay:
@@ -187,6 +194,11 @@ class _Replay:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
         return await self._receive()
+
+    async def disconnected(self) -> None:
+        """Wait until the client has gone."""
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
 
 
 async def _whole_body(receive: Receive) -> bytes:

@@ -247,9 +247,9 @@ class ExecutionRunner:
 
     def _job_done(self, live: _Live, job: asyncio.Future[Any]) -> None:
         live.job = None
-        if job.cancelled() or live.record.finished:
+        error = None if job.cancelled() else job.exception()
+        if job.cancelled() or self._live.get(live.record.id) is not live:
             return
-        error = job.exception()
         record = live.record
         validating = record.status == "PENDING"
         if isinstance(error, QueryError):

@@ -232,9 +232,12 @@ def test_delay(served):
     served.server.add_fault(operation="listWorkflows", kind="delay", seconds=0.01)
     assert api.reporting("GET", "workflows").status_code == 200
     assert served.server.requests[-1]["fault"] == "delay"
-    served.server.add_fault(operation="listWorkflows", kind="delay", seconds=30)
+    served.server.add_fault(operation="createWorkflow", kind="delay", seconds=300)
     with pytest.raises(requests.ReadTimeout):
-        api.reporting("GET", "workflows", timeout=0.05)
+        api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"}, timeout=0.05)
+    assert wait_for(lambda: api.reporting("GET", "workflows").json()["workflows"], "the workflow to be made"), (
+        "a client that gives up does not undo what it asked for"
+    )
 
 
 def test_damaged_downloads(served):
