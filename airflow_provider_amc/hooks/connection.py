@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 
@@ -57,6 +58,7 @@ class ConnectionSettings:
 
         :param conn: the Airflow connection.
         :param extra: its extra as a dictionary.
+        :raises AmcConfigurationError: Host is not a base URL.
         """
         extras = {name: _text(extra.get(name)) for name in _EXTRAS}
         return cls(
@@ -134,8 +136,16 @@ def _base_url(conn: Connection) -> str | None:
     if host is None:
         return None
     if "://" not in host:
-        scheme = conn.schema if conn.schema in ("http", "https") else "https"
-        host = f"{scheme}://{host}"
-    if conn.port and ":" not in host.partition("://")[2]:
-        host = f"{host.rstrip('/')}:{conn.port}"
-    return host.rstrip("/")
+        host = f"{conn.schema if conn.schema in ('http', 'https') else 'https'}://{host}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise AmcConfigurationError(
+            f"The Host of the Airflow connection {conn.conn_id!r} is not a base URL. Leave it empty to call Amazon, or "
+            "write it as http://localhost:8600, without user, query and fragment."
+        )
+    netloc = f"{parts.netloc}:{conn.port}" if conn.port and port is None else parts.netloc
+    return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))

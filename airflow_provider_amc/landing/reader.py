@@ -19,7 +19,8 @@ from airflow_provider_amc.landing.schema import check_header
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
 
-#: Bytes parsed into one record batch. Arrow reads up to 32 blocks ahead of a slow consumer, and that many are in memory.
+#: Bytes parsed into one record batch, and the longest row. Arrow reads up to 32 blocks ahead of a slow consumer, and that
+#: many are in memory.
 BLOCK_SIZE = 1024 * 1024
 
 #: The longest header accepted. 100 output columns with long names stay far below it.
@@ -193,4 +194,6 @@ def _without_values(message: str, schema: pa.Schema) -> str:
     match = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if match:
         return f"a row has {match[2]} cells instead of {match[1]}"
+    if "straddl" in message:
+        return f"a row is longer than {BLOCK_SIZE:,} bytes"
     return "it is not well-formed CSV"

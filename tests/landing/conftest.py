@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -36,6 +37,8 @@ def postgres_uri() -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+        # It would clean up once more, and log to streams that pytest has closed by then.
+        atexit.unregister(server._cleanup)
         shutil.rmtree(folder, ignore_errors=True)
 
 

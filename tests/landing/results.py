@@ -89,7 +89,9 @@ class FakeResults:
         return self._files
 
 
-def column(name: str, data_type: str = "STRING", precision: int | None = None, scale: int | None = None) -> OutputColumn:
+def column(
+    name: str, data_type: str = "STRING", precision: int | None = None, scale: int | None = None
+) -> OutputColumn:
     return OutputColumn(name=name, data_type=data_type, column_type="DIMENSION", precision=precision, scale=scale)
 
 
@@ -175,7 +177,20 @@ def csv_file(
 
 
 _NAMES = st.sampled_from(
-    ["campaign", "user id", 'he said "hi"', "select", "order", "Group", "tab\tbed", "ümläut", "100%", "%s", "a;b", "x'y"]
+    [
+        "campaign",
+        "user id",
+        'he said "hi"',
+        "select",
+        "order",
+        "Group",
+        "tab\tbed",
+        "ümläut",
+        "100%",
+        "%s",
+        "a;b",
+        "x'y",
+    ]
     + ["emoji 😀", "two\nlines", "back\\slash", "comma,name", "percent%(name)s", "question?", ":colon", "$1", "c0"]
 )
 

@@ -18,7 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError, AmcValidationError
-from airflow_provider_amc.landing.files import Gzipped, LandedFile, Measured, RowCounter, check_format, folder, open_parts
+from airflow_provider_amc.landing.files import (
+    Gzipped,
+    LandedFile,
+    Measured,
+    RowCounter,
+    check_format,
+    folder,
+    open_parts,
+)
 from tests.landing.results import (
     PROPERTY,
     Broken,
@@ -78,7 +86,7 @@ def test_unknown_format(file_format: str) -> None:
     with pytest.raises(AmcValidationError, match="is not one of csv, csv.gz, parquet"):
         check_format(file_format)
     with pytest.raises(AmcValidationError):
-        open_parts(FakeResults(), schema_of("a LONG"), file_format)  # type: ignore[arg-type]
+        open_parts(FakeResults(), schema_of("a LONG"), file_format)
 
 
 class TestCsv:
@@ -103,7 +111,7 @@ class TestCsv:
         data = csv_file(["a"], [("x" * 50,)] * 1000)
         for file_format in ("csv", "csv.gz"):
             with closing(
-                open_parts(FakeResults(lambda: ShortReads(data, 7)), schema_of("a STRING"), file_format)  # type: ignore[arg-type]
+                open_parts(FakeResults(lambda: ShortReads(data, 7)), schema_of("a STRING"), file_format)
             ) as opened:
                 for _, stream, landed in opened:
                     body = b""
@@ -138,7 +146,7 @@ class TestParquet:
 
     def test_no_temporary_file_is_left(self, temporary: Path) -> None:
         schema = schema_of("a LONG")
-        with closing(open_parts(FakeResults(b"a\n1\n"), schema, "parquet")) as opened:  # type: ignore[arg-type]
+        with closing(open_parts(FakeResults(b"a\n1\n"), schema, "parquet")) as opened:
             next(opened)
             assert len(open_files_in(temporary)) == 1
         assert open_files_in(temporary) == []
@@ -150,10 +158,9 @@ class TestParquet:
     def test_nothing_comes_out_of_half_a_result(self) -> None:
         error = AmcResultError("gave up")
         with closing(
-            open_parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")  # type: ignore[arg-type]
-        ) as opened:
-            with pytest.raises(AmcResultError) as caught:
-                next(opened)
+            open_parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")
+        ) as opened, pytest.raises(AmcResultError) as caught:
+            next(opened)
         assert caught.value is error
 
 

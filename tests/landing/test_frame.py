@@ -14,7 +14,7 @@ def test_types() -> None:
     kinds = ["BOOLEAN", "BYTE", "SHORT", "INTEGER", "LONG", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP", "STRING", "ARRAY"]
     columns = [*(column(kind.lower(), kind) for kind in kinds), column("decimal", "DECIMAL", 38, 17)]
     header = ",".join(each.name for each in columns)
-    frame = read_frame(columns, FakeResults(f"{header}\n{',' * (len(columns) - 1)}\n".encode()))  # type: ignore[arg-type]
+    frame = read_frame(columns, FakeResults(f"{header}\n{',' * (len(columns) - 1)}\n".encode()))
     kinds_found = {name: str(kind) for name, kind in frame.dtypes.items()}
     assert kinds_found["date"].startswith("datetime64")
     assert kinds_found["timestamp"].startswith("datetime64")
@@ -36,7 +36,7 @@ def test_types() -> None:
 def test_long_ids_with_missing_values_stay_exact() -> None:
     frame = read_frame(
         [column("id", "LONG"), column("cost", "DECIMAL", 38, 17)],
-        FakeResults(b"id,cost\n100000000000000001,0.10000000000000001\n,\n-999999999999999999,3\n"),  # type: ignore[arg-type]
+        FakeResults(b"id,cost\n100000000000000001,0.10000000000000001\n,\n-999999999999999999,3\n"),
     )
     assert frame["id"].sum() == 100000000000000001 - 999999999999999999
     assert frame["id"].tolist()[0] == 100000000000000001
@@ -47,20 +47,20 @@ def test_long_ids_with_missing_values_stay_exact() -> None:
 def test_ends_of_the_calendar() -> None:
     frame = read_frame(
         [column("day", "DATE"), column("at", "TIMESTAMP")],
-        FakeResults(b"day,at\n0001-01-01,0001-01-01T00:00:00.001\n9999-12-31,9999-12-31T23:59:59.999\n"),  # type: ignore[arg-type]
+        FakeResults(b"day,at\n0001-01-01,0001-01-01T00:00:00.001\n9999-12-31,9999-12-31T23:59:59.999\n"),
     )
     assert [moment.to_pydatetime() for moment in frame["day"]] == [datetime(1, 1, 1), datetime(9999, 12, 31)]
     assert frame["at"].iloc[1].to_pydatetime() == datetime(9999, 12, 31, 23, 59, 59, 999000)
 
 
 def test_columns_of_the_same_name() -> None:
-    frame = read_frame([column("a", "LONG"), column("a", "STRING")], FakeResults(b"a,a\n1,x\n"))  # type: ignore[arg-type]
+    frame = read_frame([column("a", "LONG"), column("a", "STRING")], FakeResults(b"a,a\n1,x\n"))
     assert list(frame.columns) == ["a", "a"]
     assert frame.iloc[0].tolist() == [1, "x"]
 
 
 def test_no_rows() -> None:
-    frame = read_frame([column("a", "LONG")], FakeResults(b"a\n"))  # type: ignore[arg-type]
+    frame = read_frame([column("a", "LONG")], FakeResults(b"a\n"))
     assert frame.shape == (0, 1)
     assert str(frame.dtypes["a"]) == "Int64"
 
@@ -68,7 +68,7 @@ def test_no_rows() -> None:
 @PROPERTY
 @given(hard=hard_tables(nul=True))
 def test_round_trip(hard: HardTable) -> None:
-    frame = read_frame(hard.columns, hard.results)  # type: ignore[arg-type]
+    frame = read_frame(hard.columns, hard.results)
     assert list(frame.columns) == hard.schema.names
     for position, name in enumerate(hard.schema.names):
         expected = [row[position] for row in hard.rows]

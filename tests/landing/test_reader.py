@@ -62,7 +62,9 @@ def test_rows_across_blocks(hard: HardTable) -> None:
 
 
 def test_values() -> None:
-    schema = schema_of("id LONG", column("cost", "DECIMAL", 38, 17), "day DATE", "at TIMESTAMP", "on BOOLEAN", "x DOUBLE")
+    schema = schema_of(
+        "id LONG", column("cost", "DECIMAL", 38, 17), "day DATE", "at TIMESTAMP", "on BOOLEAN", "x DOUBLE"
+    )
     data = (
         b"id,cost,day,at,on,x\n"
         b"100000000000000001,0E-17,0001-01-01,2026-03-01T23:59:59.123,true,NaN\n"
@@ -89,9 +91,9 @@ def test_last_cell_is_null_with_and_without_a_line_end(data: bytes) -> None:
 
 def test_words_for_null_are_values() -> None:
     words = ["NULL", "null", "NaN", "NA", "N/A", "#N/A", "None", "nan"]
-    assert read(FakeResults(csv_file(["a", "b"], [(word, word) for word in words])), schema_of("a STRING", "b STRING")) == [
-        (word, word) for word in words
-    ]
+    assert read(
+        FakeResults(csv_file(["a", "b"], [(word, word) for word in words])), schema_of("a STRING", "b STRING")
+    ) == [(word, word) for word in words]
 
 
 def test_columns_of_the_same_name() -> None:
@@ -104,7 +106,7 @@ def test_byte_order_mark_before_the_header_only() -> None:
 
 
 def test_line_break_in_a_name() -> None:
-    data = '"two\r\nlines, and ""quotes""",b\r\n1,2\r\n'.encode()
+    data = b'"two\r\nlines, and ""quotes""",b\r\n1,2\r\n'
     assert read(FakeResults(data), schema_of(column('two\r\nlines, and "quotes"', "LONG"), "b LONG")) == [(1, 2)]
 
 
@@ -164,12 +166,16 @@ def test_memory_does_not_grow_with_the_file() -> None:
     assert most_held <= 40 * 1024 * 1024
 
 
-def test_row_larger_than_a_block() -> None:
+def test_row_of_nearly_a_block() -> None:
+    value = "x" * (reader.BLOCK_SIZE - 100)
+    rows = [(value, 1), ("y", 2), (value, 3)]
+    assert read(FakeResults(csv_file(["a", "b"], rows)), schema_of("a STRING", "b LONG")) == rows
+
+
+def test_row_longer_than_a_block() -> None:
     value = "x" * (5 * reader.BLOCK_SIZE)
-    assert read(FakeResults(csv_file(["a", "b"], [(value, 1), ("y", 2)])), schema_of("a STRING", "b LONG")) == [
-        (value, 1),
-        ("y", 2),
-    ]
+    with pytest.raises(AmcResultError, match="does not fit outputColumns: a row is longer than 1,048,576 bytes"):
+        read(FakeResults(csv_file(["a", "b"], [(value, 1), ("y", 2)])), schema_of("a STRING", "b LONG"))
 
 
 class TestErrors:

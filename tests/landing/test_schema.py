@@ -53,7 +53,10 @@ def test_no_columns() -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (["b", "a"], "The header of result file 3 has the columns in another order: b, a. The execution announced a, b"),
+        (
+            ["b", "a"],
+            "The header of result file 3 has the columns in another order: b, a. The execution announced a, b",
+        ),
         (["a"], "result file 3 has 1 columns instead of 2"),
         ([PLANTED, "1", PLANTED], "result file 3 has 3 columns instead of 2"),
         (["a", PLANTED], "result file 3 has another name, or no header at all, where b should be"),

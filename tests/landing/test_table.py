@@ -28,7 +28,24 @@ class TestTableName:
 
     @pytest.mark.parametrize(
         "text",
-        ["", " ", "my table", '"t"', "a.b.c.d", "a..b", ".a", "a.", "1t", "t;drop", "t--", "tä", "t\n", "a b.c", "`t`", "$t"],
+        [
+            "",
+            " ",
+            "my table",
+            '"t"',
+            "a.b.c.d",
+            "a..b",
+            ".a",
+            "a.",
+            "1t",
+            "t;drop",
+            "t--",
+            "tä",
+            "t\n",
+            "a b.c",
+            "`t`",
+            "$t",
+        ],
     )
     def test_names_that_need_quoting(self, text: str) -> None:
         with pytest.raises(AmcValidationError) as caught:
@@ -39,11 +56,15 @@ class TestTableName:
 
 class TestLoad:
     def test_unknown_mode(self) -> None:
-        with pytest.raises(AmcValidationError, match="mode 'merge' is not one of replace_window, append, replace_table"):
+        with pytest.raises(
+            AmcValidationError, match="mode 'merge' is not one of replace_window, append, replace_table"
+        ):
             load_of("t", schema_of("a LONG"), mode="merge")
 
     def test_repeated_names(self) -> None:
-        with pytest.raises(AmcLoadError, match="several columns named a, c. A table cannot: give them different aliases"):
+        with pytest.raises(
+            AmcLoadError, match="several columns named a, c. A table cannot: give them different aliases"
+        ):
             load_of("t", schema_of("a LONG", "c LONG", "b LONG", "a STRING", "c LONG"))
 
     @pytest.mark.parametrize("name", ["_amc_loaded_at", "_AMC_Loaded_At"])
@@ -98,7 +119,7 @@ class TestFit:
         ],
     )
     def test_fits(self, declared: object, existing: str | None) -> None:
-        load_of("t", schema_of(declared)).check_fit({**FITTING, "c": existing, "more": "bytea"})  # type: ignore[arg-type]
+        load_of("t", schema_of(declared)).check_fit({**FITTING, "c": existing, "more": "bytea"})
 
     @pytest.mark.parametrize(
         ("declared", "existing", "shown"),
@@ -118,7 +139,7 @@ class TestFit:
     )
     def test_does_not_fit(self, declared: object, existing: str, shown: str) -> None:
         with pytest.raises(AmcLoadError) as caught:
-            load_of("t", schema_of(declared)).check_fit({**FITTING, "c": existing})  # type: ignore[arg-type]
+            load_of("t", schema_of(declared)).check_fit({**FITTING, "c": existing})
         assert str(caught.value) == (
             f"The result does not fit into the existing table t: types differ for c (table: {existing}, {shown}). Alter "
             "the table, change the query, or load into a new table, which the loader creates. Nothing was changed."
@@ -127,7 +148,9 @@ class TestFit:
     def test_all_problems_at_once(self) -> None:
         existing = {**FITTING, "b": "bigint"}
         del existing["_amc_loaded_at"]
-        with pytest.raises(AmcLoadError, match="the table lacks a BIGINT, _amc_loaded_at TIMESTAMP; types differ for b"):
+        with pytest.raises(
+            AmcLoadError, match="the table lacks a BIGINT, _amc_loaded_at TIMESTAMP; types differ for b"
+        ):
             load_of("t", schema_of("a LONG", "b STRING")).check_fit(existing)
 
     def test_case(self) -> None:

@@ -44,7 +44,7 @@ class LoaderBehaviour:
     creates_in_transaction = True
 
     def load(self, table: str, results: FakeResults, schema: Any = SIMPLE, **arguments: Any) -> int:
-        return self.loader.load(load_of(table, schema, **arguments), results)  # type: ignore[arg-type]
+        return self.loader.load(load_of(table, schema, **arguments), results)
 
     def rows(self, table: str, names: Sequence[str] = NAMES) -> Counter[tuple[Any, ...]]:
         listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
@@ -200,7 +200,7 @@ class LoaderBehaviour:
             f"{name} {'TIMESTAMP' if 'window' in name or 'loaded' in name else 'VARCHAR(80)'}"
             for name in reversed(Audit.SCHEMA.names)
         )
-        self.execute(f'CREATE TABLE "{table}" ({audit}, note VARCHAR(20) DEFAULT \'-\', clicks BIGINT, campaign TEXT)')
+        self.execute(f"CREATE TABLE \"{table}\" ({audit}, note VARCHAR(20) DEFAULT '-', clicks BIGINT, campaign TEXT)")
         assert self.load(table, simple(("a", 1))) == 1
         assert self.rows(table, ("campaign", "clicks", "note")) == Counter([("a", 1, "-")])
 
@@ -241,7 +241,9 @@ class LoaderBehaviour:
             f"{name} {'TIMESTAMP' if 'window' in name or 'loaded' in name else 'VARCHAR(80)'}"
             for name in Audit.SCHEMA.names
         )
-        self.execute(f'CREATE TABLE "{table}" (campaign VARCHAR(80) PRIMARY KEY, clicks BIGINT CHECK (clicks < 100), {audit})')
+        self.execute(
+            f'CREATE TABLE "{table}" (campaign VARCHAR(80) PRIMARY KEY, clicks BIGINT CHECK (clicks < 100), {audit})'
+        )
         self.load(table, simple(("before", 1)))
         for rows in ([(PLANTED, 1), (PLANTED, 2)], [(PLANTED, 471100)]):
             with pytest.raises(AmcLoadError, match="The transaction was rolled back") as caught:

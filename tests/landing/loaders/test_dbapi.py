@@ -56,12 +56,12 @@ class SqliteBehaviour(LoaderBehaviour):
     @pytest.fixture(autouse=True)
     def _database(self, tmp_path_factory: pytest.TempPathFactory, new_table: Callable[[], str]) -> None:
         type(self).path = tmp_path_factory.mktemp("sqlite") / "rows.db"
-        type(self).new_table = staticmethod(new_table)  # type: ignore[assignment]
+        type(self).new_table = staticmethod(new_table)
         hook = self.hook_class()
         hook.path = str(self.path)
         self.loader = loader_for(hook)
 
-    def execute(self, statement: str) -> list[tuple[Any, ...]]:  # type: ignore[override]
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path)) as connection, connection:
             return list(connection.execute(statement).fetchall())
 
@@ -104,7 +104,7 @@ class TestDbApi(SqliteBehaviour):
             def cursor(self, factory: Any = Refusing) -> Any:
                 return super().cursor(factory)
 
-        self.loader.hook.get_conn = lambda: sqlite3.connect(self.path, factory=Connection)  # type: ignore[method-assign]
+        self.loader.hook.get_conn = lambda: sqlite3.connect(self.path, factory=Connection)
         with pytest.raises(AmcLoadError, match="ValueError: cannot convert '…' at …") as caught:
             self.load(self.new_table(), simple((PLANTED, 1)))
         assert "Zebra" not in all_text(caught.value, caplog)
@@ -120,7 +120,7 @@ class TestDbApi(SqliteBehaviour):
                 return RecordingConnection(statements)
 
         loader = DbApiLoader(Recording())
-        loader.load(load_of("results", schema_of("100% STRING")), FakeResults(b"100%\na\n"))  # type: ignore[arg-type]
+        loader.load(load_of("results", schema_of("100% STRING")), FakeResults(b"100%\na\n"))
         inserts = [statement for statement, _ in statements if statement.startswith("INSERT")]
         assert len(inserts) == 1
         # What such a driver does with a statement.

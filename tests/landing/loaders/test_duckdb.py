@@ -43,12 +43,12 @@ class TestDuckDB(LoaderBehaviour):
     @pytest.fixture(autouse=True)
     def _database(self, duckdb_hook: Any, new_table: Callable[[], str]) -> None:
         type(self).hook = duckdb_hook
-        type(self).new_table = staticmethod(new_table)  # type: ignore[assignment]
+        type(self).new_table = staticmethod(new_table)
         self.loader = DuckDBLoader(duckdb_hook)
 
     hook: Any
 
-    def execute(self, statement: str) -> list[tuple[Any, ...]]:  # type: ignore[override]
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(self.hook.get_conn()) as connection:
             return list(connection.execute(statement).fetchall())
 
@@ -117,7 +117,7 @@ class TestDuckDB(LoaderBehaviour):
 
         loader = DuckDBLoader(InASchema())
         for _ in range(2):
-            assert loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n")) == 1  # type: ignore[arg-type]
+            assert loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n")) == 1
         with closing(duckdb.connect(path)) as connection:
             assert connection.execute("SELECT n FROM amc.results").fetchall() == [(1,)]
 
@@ -138,7 +138,7 @@ class TestDuckDB(LoaderBehaviour):
                 return connection
 
         load = load_of(table, schema_of("campaign STRING", "clicks LONG"))
-        assert DuckDBLoader(InTokyo()).load(load, simple(("b", 2))) == 1  # type: ignore[arg-type]
+        assert DuckDBLoader(InTokyo()).load(load, simple(("b", 2))) == 1
         assert self.rows(table) == Counter([("b", 2)])
         assert self.execute(f"SELECT hour(_amc_window_start AT TIME ZONE 'UTC') FROM {table}") == [(0,)]
 
@@ -198,7 +198,7 @@ class TestLock:
                 let_go()
 
         loader = DuckDBLoader(self.hook(path), sleep=sleep)
-        assert loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n")) == 1  # type: ignore[arg-type]
+        assert loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n")) == 1
         assert len(naps) == 3
         assert caplog.text.count("waiting up to 300 s") == 1
 
@@ -211,7 +211,7 @@ class TestLock:
 
         loader = DuckDBLoader(self.hook(path), sleep=sleep, clock=lambda: now[0])
         with pytest.raises(AmcLoadError, match="stayed open in another process for 300 s.*a pool with one slot"):
-            loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n"))  # type: ignore[arg-type]
+            loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n"))
         assert now[0] == LOCK_PATIENCE
 
     def test_other_problems_are_not_waited_for(self, tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ from tests.landing.results import PLANTED, PROPERTY
         ("permission denied for schema public", "permission denied for schema public"),
         (f'invalid input syntax for type bigint: "{PLANTED}"', 'invalid input syntax for type bigint: "…"'),
         ('value "4711" is out of range for type integer', 'value "…" is out of range for type integer'),
-        (f"Could not convert string '{PLANTED}\nfoo' to INT32\n\nLINE 1: {PLANTED}", "Could not convert string '…' to INT32"),
+        (
+            f"Could not convert string '{PLANTED}\nfoo' to INT32\n\nLINE 1: {PLANTED}",
+            "Could not convert string '…' to INT32",
+        ),
         (f"Could not convert string '{PLANTED}\nfoo", "Could not convert string '…'"),
         (f"bad 'it's {PLANTED}' here", "bad '…' here"),
         (
@@ -37,7 +40,9 @@ def test_what_is_shown(text: str, shown: str) -> None:
 @PROPERTY
 @given(
     value=st.text(min_size=0, max_size=10).map(lambda text: f"{text}{PLANTED}{text}"),
-    form=st.sampled_from(['failed: "{}"', "cannot convert '{}' to x", 'value "{}" for column "clicks"', "`{}`\nDETAIL: {}"]),
+    form=st.sampled_from(
+        ['failed: "{}"', "cannot convert '{}' to x", 'value "{}" for column "clicks"', "`{}`\nDETAIL: {}"]
+    ),
 )
 def test_a_quoted_value_is_never_shown(value: str, form: str) -> None:
     assert "Zebra" not in without_values(ValueError(form.replace("{}", value)), ["clicks"])

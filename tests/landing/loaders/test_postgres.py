@@ -65,10 +65,10 @@ class PostgresBehaviour(LoaderBehaviour):
     @pytest.fixture(autouse=True)
     def _database(self, postgres_environment: dict[str, Any], new_table: Callable[[], str]) -> None:
         type(self).settings = postgres_environment
-        type(self).new_table = staticmethod(new_table)  # type: ignore[assignment]
+        type(self).new_table = staticmethod(new_table)
         self.loader = PostgresLoader(self.make_hook())
 
-    def execute(self, statement: str) -> list[tuple[Any, ...]]:  # type: ignore[override]
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(DriverHook(psycopg.connect, self.settings, autocommit=True).get_conn()) as connection:
             cursor = connection.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
@@ -143,7 +143,9 @@ class PostgresBehaviour(LoaderBehaviour):
     def test_names_that_would_be_cut_off(self) -> None:
         table = self.new_table()
         name = "ä" * 32
-        with pytest.raises(AmcLoadError, match=f"after 63 bytes, and these are longer: {name}. Give the columns shorter"):
+        with pytest.raises(
+            AmcLoadError, match=f"after 63 bytes, and these are longer: {name}. Give the columns shorter"
+        ):
             self.load(table, FakeResults(f"{name}\n1\n".encode()), schema_of(f"{name} LONG"))
         assert not self.exists(table)
         longest = "x" * 63
@@ -164,7 +166,7 @@ class PostgresBehaviour(LoaderBehaviour):
             f"ALTER TABLE {table} ALTER _amc_window_start TYPE timestamptz USING _amc_window_start AT TIME ZONE 'UTC'"
         )
         loader = PostgresLoader(self.make_hook(options="-c TimeZone=Asia/Tokyo"))
-        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1  # type: ignore[arg-type]
+        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1
         assert self.rows(table) == Counter([("b", 2)])
         assert self.execute(f"SELECT _amc_window_start AT TIME ZONE 'UTC' FROM {table}")[0][0].hour == 0
 
@@ -178,8 +180,8 @@ class PostgresBehaviour(LoaderBehaviour):
                 return connection
 
         hook = self.make_hook()
-        loader = PostgresLoader(Committing(hook._connect, self.settings))  # type: ignore[arg-type]
-        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1  # type: ignore[arg-type]
+        loader = PostgresLoader(Committing(hook._connect, self.settings))
+        assert loader.load(load_of(table, simple_schema()), simple(("b", 2))) == 1
 
     def test_two_loads_into_one_new_table(self) -> None:
         table = self.new_table()
@@ -197,7 +199,7 @@ class PostgresBehaviour(LoaderBehaviour):
 
             try:
                 loader = PostgresLoader(self.make_hook())
-                loaded.append(loader.load(load_of(table, simple_schema(), day=day), FakeResults(stream)))  # type: ignore[arg-type]
+                loaded.append(loader.load(load_of(table, simple_schema(), day=day), FakeResults(stream)))
             except BaseException as error:
                 errors.append(error)
 
@@ -225,7 +227,7 @@ class PostgresBehaviour(LoaderBehaviour):
 
             try:
                 loader = PostgresLoader(self.make_hook(options="-c default_transaction_isolation=repeatable\\ read"))
-                loader.load(load_of(table, simple_schema()), FakeResults(stream))  # type: ignore[arg-type]
+                loader.load(load_of(table, simple_schema()), FakeResults(stream))
             except BaseException as error:
                 errors.append(error)
 
@@ -269,7 +271,7 @@ class TestPsycopg3(PostgresBehaviour):
         table = self.new_table()
         loader = PostgresLoader(self.make_hook(row_factory=dict_row))
         for _ in range(2):
-            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1  # type: ignore[arg-type]
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1
         assert self.rows(table) == Counter([("a", 1)])
 
 
@@ -284,7 +286,7 @@ class TestPsycopg2(PostgresBehaviour):
         table = self.new_table()
         loader = PostgresLoader(self.make_hook(cursor_factory=getattr(psycopg2.extras, name)))
         for _ in range(2):
-            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1  # type: ignore[arg-type]
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1))) == 1
         assert self.rows(table) == Counter([("a", 1)])
 
 
@@ -298,15 +300,15 @@ class TestThroughTheHook:
         loader = loader_for(postgres)
         assert isinstance(loader, PostgresLoader)
         for _ in range(2):
-            assert loader.load(load_of(table, simple_schema()), simple(("a", 1), ("b", 2))) == 2  # type: ignore[arg-type]
+            assert loader.load(load_of(table, simple_schema()), simple(("a", 1), ("b", 2))) == 2
         assert postgres.get_records(f"SELECT campaign, clicks FROM {table} ORDER BY 1") == [("a", 1), ("b", 2)]
 
     def test_error(self, postgres: Any, new_table: Callable[[], str]) -> None:
         loader = PostgresLoader(postgres)
         with pytest.raises(AmcLoadError, match="PostgresHook could not load into"):
-            loader.load(load_of(new_table(), simple_schema()), simple(("a", "b")))  # type: ignore[arg-type]
+            loader.load(load_of(new_table(), simple_schema()), simple(("a", "b")))
         with pytest.raises(AmcResultError, match="is empty"):
-            loader.load(load_of(new_table(), simple_schema()), FakeResults(b""))  # type: ignore[arg-type]
+            loader.load(load_of(new_table(), simple_schema()), FakeResults(b""))
 
 
 class TestQuotedEndMarks:

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_amc.client.models import Execution
+from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError, AmcResultError
+from airflow_provider_amc.landing.s3 import Landing, land_in_s3
+from tests.landing.results import PLANTED, Broken, FakeResults, ShortReads
+
+PLACE = "amc/workflow=reach/window_start=2026-03-01T00-00-00/window_end=2026-03-02T00-00-00/"
+FIRST = b"id,cost\n100000000000000001,0.10\n,\n"
+SECOND = b"id,cost\n-5,2.50\n"
+
+
+def execution(**fields: Any) -> Execution:
+    return Execution.from_api(
+        {
+            "workflowExecutionId": "e-1",
+            "workflowId": "reach",
+            "status": "SUCCEEDED",
+            "timeWindowStart": "2026-03-01T00:00:00Z",
+            "timeWindowEnd": "2026-03-02T00:00:00Z",
+            "outputColumns": [
+                {"name": "id", "columnType": "DIMENSION", "dataType": "LONG"},
+                {
+                    "name": "cost", "columnType": "METRIC", "dataType": "DECIMAL",
+                    "dataTypePrecision": 38, "dataTypeScale": 2,
+                },
+            ],
+            **fields,
+        }
+    )  # fmt: skip
+
+
+def land(s3: Any, bucket: str, results: Any, file_format: str = "csv", **fields: Any) -> Landing:
+    return land_in_s3(
+        s3,
+        execution(**fields),
+        results,
+        bucket=bucket,
+        prefix="amc",
+        label="reach",
+        instance_id="amcone",
+        file_format=file_format,
+    )
+
+
+def keys(s3: Any, bucket: str) -> list[str]:
+    return [key.removeprefix(PLACE) for key in s3.list_keys(bucket) or ()]
+
+
+def body(s3: Any, bucket: str, name: str) -> bytes:
+    content: bytes = s3.get_key(f"{PLACE}{name}", bucket).get()["Body"].read()
+    return content
+
+
+def manifest(s3: Any, bucket: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(body(s3, bucket, "_manifest.json"))
+    return content
+
+
+class Watched:
+    """A hook that writes down what changes the bucket."""
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+        self.changes: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hook, name)
+
+    def load_file_obj(self, stream: Any, key: str, bucket: str, **arguments: Any) -> None:
+        self._hook.load_file_obj(stream, key, bucket, **arguments)
+        self.changes.append(f"write {key.removeprefix(PLACE)}")
+
+    def load_string(self, text: str, key: str, bucket: str, **arguments: Any) -> None:
+        self._hook.load_string(text, key, bucket, **arguments)
+        self.changes.append(f"write {key.removeprefix(PLACE)}")
+
+    def delete_objects(self, bucket: str, names: list[str]) -> None:
+        self._hook.delete_objects(bucket, names)
+        self.changes.append(f"delete {' '.join(name.removeprefix(PLACE) for name in names)}")
+
+
+def test_csv(s3: Any, bucket: str) -> None:
+    landing = land(s3, bucket, FakeResults(FIRST, SECOND))
+    assert keys(s3, bucket) == ["_manifest.json", "part-00000.csv", "part-00001.csv"]
+    assert (body(s3, bucket, "part-00000.csv"), body(s3, bucket, "part-00001.csv")) == (FIRST, SECOND)
+    assert landing.manifest == f"s3://{bucket}/{PLACE}_manifest.json"
+    assert (landing.rows, landing.bytes, len(landing.files)) == (3, len(FIRST) + len(SECOND), 2)
+
+
+def test_manifest(s3: Any, bucket: str) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    land(s3, bucket, FakeResults(FIRST, SECOND))
+    found = manifest(s3, bucket)
+    assert before <= datetime.fromisoformat(found.pop("written_at")) <= datetime.now(UTC)
+    assert found == {
+        "version": 1,
+        "workflow": "reach",
+        "workflow_id": "reach",
+        "workflow_execution_id": "e-1",
+        "instance_id": "amcone",
+        "time_window_start": "2026-03-01T00:00:00Z",
+        "time_window_end": "2026-03-02T00:00:00Z",
+        "columns": [
+            {"name": "id", "data_type": "LONG", "column_type": "DIMENSION", "precision": None, "scale": None},
+            {"name": "cost", "data_type": "DECIMAL", "column_type": "METRIC", "precision": 38, "scale": 2},
+        ],
+        "file_format": "csv",
+        "files": [
+            {
+                "key": f"{PLACE}part-{index:05d}.csv",
+                "name": f"part-{index:05d}.csv",
+                "bytes": len(data),
+                "rows": rows,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+            for index, (data, rows) in enumerate([(FIRST, 2), (SECOND, 1)])
+        ],
+        "rows": 3,
+        "bytes": len(FIRST) + len(SECOND),
+    }
+
+
+def test_gzip_bytes_depend_on_the_result_alone(s3: Any, bucket: str) -> None:
+    land(s3, bucket, FakeResults(FIRST), "csv.gz")
+    first = body(s3, bucket, "part-00000.csv.gz")
+    assert gzip.decompress(first) == FIRST
+    land(s3, bucket, FakeResults(FIRST), "csv.gz")
+    assert body(s3, bucket, "part-00000.csv.gz") == first
+
+
+def test_parquet_has_the_announced_types(s3: Any, bucket: str) -> None:
+    landing = land(s3, bucket, FakeResults(FIRST, SECOND), "parquet")
+    table = pq.read_table(io.BytesIO(body(s3, bucket, "part-00000.parquet")))
+    assert table.schema == pa.schema([("id", pa.int64()), ("cost", pa.decimal128(38, 2))])
+    assert table.column("id").to_pylist() == [100000000000000001, None, -5]
+    assert landing.rows == 3
+
+
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
+def test_no_rows(s3: Any, bucket: str, file_format: str) -> None:
+    landing = land(s3, bucket, FakeResults(b"id,cost\n"), file_format)
+    assert landing.rows == 0
+    assert keys(s3, bucket) == ["_manifest.json", f"part-00000.{file_format}"]
+
+
+def test_again_replaces_and_removes_what_is_left_over(s3: Any, bucket: str) -> None:
+    land(s3, bucket, FakeResults(FIRST, SECOND, SECOND))
+    s3.load_string("of the user", f"{PLACE}notes.txt", bucket)
+    watched = Watched(s3)
+    land(watched, bucket, FakeResults(SECOND))
+    assert watched.changes == [
+        "delete _manifest.json",
+        "write part-00000.csv",
+        "delete part-00001.csv part-00002.csv",
+        "write _manifest.json",
+    ]
+    assert keys(s3, bucket) == ["_manifest.json", "notes.txt", "part-00000.csv"]
+    assert body(s3, bucket, "part-00000.csv") == SECOND
+
+
+def test_another_format_takes_the_place_of_the_first(s3: Any, bucket: str) -> None:
+    land(s3, bucket, FakeResults(FIRST, SECOND))
+    land(s3, bucket, FakeResults(FIRST, SECOND), "parquet")
+    assert keys(s3, bucket) == ["_manifest.json", "part-00000.parquet"]
+
+
+def test_other_windows_are_left_alone(s3: Any, bucket: str) -> None:
+    land(s3, bucket, FakeResults(FIRST))
+    other = {"timeWindowStart": "2026-03-02T00:00:00Z", "timeWindowEnd": "2026-03-03T00:00:00Z"}
+    land(s3, bucket, FakeResults(SECOND), **other)
+    assert body(s3, bucket, "part-00000.csv") == FIRST
+    assert len(s3.list_keys(bucket)) == 4
+
+
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+def test_failure_in_the_middle_leaves_no_manifest(s3: Any, bucket: str, file_format: str) -> None:
+    land(s3, bucket, FakeResults(FIRST, SECOND), file_format)
+    error = AmcResultError("gave up")
+    with pytest.raises(AmcResultError) as caught:
+        land(s3, bucket, FakeResults(SECOND, lambda: Broken(FIRST[:15], error)), file_format)
+    assert caught.value is error
+    assert "_manifest.json" not in keys(s3, bucket)
+    # And the retry mends it.
+    land(s3, bucket, FakeResults(SECOND), file_format)
+    assert keys(s3, bucket) == ["_manifest.json", f"part-00000.{file_format}"]
+
+
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
+@pytest.mark.parametrize(
+    "broken",
+    [FakeResults(b""), FakeResults(b"other\n1\n"), FakeResults(lambda: Broken(b"id,co", AmcResultError("gave up")))],
+    ids=["empty", "header", "cut"],
+)
+def test_result_that_cannot_be_opened_changes_nothing(s3: Any, bucket: str, file_format: str, broken: Any) -> None:
+    land(s3, bucket, FakeResults(FIRST))
+    before = manifest(s3, bucket)
+    with pytest.raises(AmcResultError):
+        land(s3, bucket, broken, file_format)
+    assert manifest(s3, bucket) == before
+    assert body(s3, bucket, "part-00000.csv") == FIRST
+
+
+def test_parquet_of_half_a_result_changes_nothing(s3: Any, bucket: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "airflow_provider_amc")
+    land(s3, bucket, FakeResults(FIRST), "parquet")
+    before = manifest(s3, bucket)
+    with pytest.raises(AmcResultError, match="a cell of column 'cost'") as caught:
+        land(s3, bucket, FakeResults(SECOND, f"id,cost\n1,{PLANTED}\n".encode()), "parquet")
+    assert "Zebra" not in f"{caught.value} {caplog.text}"
+    assert manifest(s3, bucket) == before
+
+
+def test_parquet_with_columns_of_the_same_name(s3: Any, bucket: str) -> None:
+    with pytest.raises(AmcLoadError, match="several columns named id"):
+        land(
+            s3, bucket, FakeResults(b"id,id\n1,2\n"), "parquet", outputColumns=[{"name": "id", "dataType": "LONG"}] * 2
+        )
+    assert keys(s3, bucket) == []
+
+
+def test_no_bucket(s3: Any) -> None:
+    with pytest.raises(AmcConfigurationError) as caught:
+        land(s3, "no-such-bucket", FakeResults(FIRST))
+    assert str(caught.value) == (
+        "The S3 bucket 'no-such-bucket' does not exist, or the connection 'aws_default' may not see it. Create it, or "
+        "correct s3_bucket. Nothing was written."
+    )
+
+
+def test_no_columns(s3: Any, bucket: str) -> None:
+    with pytest.raises(AmcResultError, match="reports no outputColumns"):
+        land(s3, bucket, FakeResults(FIRST), outputColumns=[])
+    assert keys(s3, bucket) == []
+
+
+def large_file(size: int) -> bytes:
+    row = b"100000000000000001,0.10\n"
+    return b"id,cost\n" + row * (size // len(row))
+
+
+@pytest.mark.parametrize("size", [8 * 1024 * 1024 - 100, 8 * 1024 * 1024 + 100, 17 * 1024 * 1024])
+def test_upload_in_several_parts(s3: Any, bucket: str, size: int) -> None:
+    data = large_file(size)
+    landing = land(s3, bucket, FakeResults(lambda: ShortReads(data, 100_003)))
+    stored = body(s3, bucket, "part-00000.csv")
+    assert hashlib.sha256(stored).hexdigest() == hashlib.sha256(data).hexdigest() == landing.files[0].sha256
+    assert landing.rows == data.count(b"\n") - 1
+    assert sum(1 for _ in csv.reader(io.StringIO(stored.decode()))) == landing.rows + 1
+
+
+def test_upload_of_several_parts_that_fails_leaves_no_object(s3: Any, bucket: str) -> None:
+    with pytest.raises(AmcResultError):
+        land(s3, bucket, FakeResults(lambda: Broken(large_file(17 * 1024 * 1024), AmcResultError("gave up"))))
+    assert keys(s3, bucket) == []
+    assert "Uploads" not in s3.get_conn().list_multipart_uploads(Bucket=bucket)
+
+
+def test_memory_does_not_grow_with_the_file(s3: Any, bucket: str) -> None:
+    """What has been read and not been sent yet is about one part of the upload."""
+    data = large_file(40 * 1024 * 1024)
+    read, sent, most_held = 0, 0, 0
+
+    class Counted(ShortReads):
+        def readinto(self, buffer: Any) -> int:
+            nonlocal read, most_held
+            size = super().readinto(buffer)
+            read += size
+            most_held = max(most_held, read - sent)
+            return size
+
+    def count(**_: Any) -> None:
+        nonlocal sent
+        sent += 8 * 1024 * 1024
+
+    events = s3.get_conn().meta.events
+    events.register("after-call.s3.UploadPart", count)
+    try:
+        land(s3, bucket, FakeResults(lambda: Counted(data, 1 << 20)))
+    finally:
+        events.unregister("after-call.s3.UploadPart", count)
+    assert read == len(data)
+    assert sent >= len(data)
+    assert most_held <= 24 * 1024 * 1024
