@@ -190,8 +190,16 @@ _NAMES = st.sampled_from(
         "%s",
         "a;b",
         "x'y",
+        "emoji 😀",
+        "two\nlines",
+        "back\\slash",
+        "comma,name",
+        "percent%(name)s",
+        "question?",
+        ":colon",
+        "$1",
+        "c0",
     ]
-    + ["emoji 😀", "two\nlines", "back\\slash", "comma,name", "percent%(name)s", "question?", ":colon", "$1", "c0"]
 )
 
 
@@ -222,8 +230,37 @@ def _exact() -> Any:
 _EXACT = _exact()
 
 _HARD_TEXTS = st.sampled_from(
-    ["", " ", "NULL", "null", "NaN", "\\.", "\\N", "\\", '"', '""', "'", ",", "\n", "\r", "\r\n", "\n\\.\n", "\ufeff"]
-    + ["a,b", 'say "hi"', "multi\nline", "tab\t", "😀🏳️‍🌈", "0042", "1e5", "=1+1", "\u2028", "\x1a", "\x85", "é" * 40]
+    [
+        "",
+        " ",
+        "NULL",
+        "null",
+        "NaN",
+        "\\.",
+        "\\N",
+        "\\",
+        '"',
+        '""',
+        "'",
+        ",",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\\.\n",
+        "\ufeff",
+        "a,b",
+        'say "hi"',
+        "multi\nline",
+        "tab\t",
+        "😀🏳️\u200d🌈",
+        "0042",
+        "1e5",
+        "=1+1",
+        "\u2028",
+        "\x1a",
+        "\x85",
+        "é" * 40,
+    ]
 )
 
 

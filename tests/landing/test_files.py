@@ -83,7 +83,7 @@ class TestFolder:
 
 @pytest.mark.parametrize("file_format", ["", "json", "CSV", "gz"])
 def test_unknown_format(file_format: str) -> None:
-    with pytest.raises(AmcValidationError, match="is not one of csv, csv.gz, parquet"):
+    with pytest.raises(AmcValidationError, match=r"is not one of csv, csv.gz, parquet"):
         check_format(file_format)
     with pytest.raises(AmcValidationError):
         open_parts(FakeResults(), schema_of("a LONG"), file_format)
@@ -157,9 +157,12 @@ class TestParquet:
 
     def test_nothing_comes_out_of_half_a_result(self) -> None:
         error = AmcResultError("gave up")
-        with closing(
-            open_parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")
-        ) as opened, pytest.raises(AmcResultError) as caught:
+        with (
+            closing(
+                open_parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")
+            ) as opened,
+            pytest.raises(AmcResultError) as caught,
+        ):
             next(opened)
         assert caught.value is error
 

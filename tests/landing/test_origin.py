@@ -31,7 +31,7 @@ class TestLabel:
 
     @pytest.mark.parametrize("name", ["a b", "a/b", "a=b", "ä", "..\n", "a\\b", "{{ x }}"])
     def test_name_that_would_break_a_key(self, name: str) -> None:
-        with pytest.raises(AmcValidationError, match="workflow_name .* may hold letters, digits"):
+        with pytest.raises(AmcValidationError, match=r"workflow_name .* may hold letters, digits"):
             workflow_label(execution(), name)
 
     @pytest.mark.parametrize("workflow_id", [None, "", "transient_123"])

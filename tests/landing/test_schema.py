@@ -46,7 +46,7 @@ def test_names_and_order_are_kept() -> None:
 
 
 def test_no_columns() -> None:
-    with pytest.raises(AmcResultError, match="reports no outputColumns.*a dry run has none"):
+    with pytest.raises(AmcResultError, match=r"reports no outputColumns.*a dry run has none"):
         arrow_schema([])
 
 

@@ -63,7 +63,7 @@ class TestLoad:
 
     def test_repeated_names(self) -> None:
         with pytest.raises(
-            AmcLoadError, match="several columns named a, c. A table cannot: give them different aliases"
+            AmcLoadError, match=r"several columns named a, c. A table cannot: give them different aliases"
         ):
             load_of("t", schema_of("a LONG", "c LONG", "b LONG", "a STRING", "c LONG"))
 
@@ -73,7 +73,7 @@ class TestLoad:
             load_of("t", schema_of(f"{name} LONG"))
 
     def test_window_is_needed_to_replace_it(self) -> None:
-        with pytest.raises(AmcLoadError, match="Execution e-1 reports no time window.*mode='append'"):
+        with pytest.raises(AmcLoadError, match=r"Execution e-1 reports no time window.*mode='append'"):
             load_of("t", schema_of("a LONG"), windowless=True)
         assert load_of("t", schema_of("a LONG"), windowless=True, mode="replace_table").mode == "replace_table"
 

@@ -212,7 +212,7 @@ class LoaderBehaviour:
         assert self.rows(table) == Counter([("before", 1)])
 
     def test_no_such_schema(self) -> None:
-        with pytest.raises(AmcLoadError, match="could not load into nowhere.rows: .*rolled back"):
+        with pytest.raises(AmcLoadError, match=r"could not load into nowhere.rows: .*rolled back"):
             self.load("nowhere.rows", simple(("a", 1)))
 
     def test_cell_of_another_type(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -210,7 +210,7 @@ class TestLock:
             now[0] += seconds
 
         loader = DuckDBLoader(self.hook(path), sleep=sleep, clock=lambda: now[0])
-        with pytest.raises(AmcLoadError, match="stayed open in another process for 300 s.*a pool with one slot"):
+        with pytest.raises(AmcLoadError, match=r"stayed open in another process for 300 s.*a pool with one slot"):
             loader.load(load_of("results", schema_of("n LONG")), FakeResults(b"n\n1\n"))
         assert now[0] == LOCK_PATIENCE
 
