@@ -43,6 +43,7 @@ def test_help_names_every_option():
         (("--now", "tomorrow"), "2026-01-01T00:00:00Z"),
         (("--instance", "No Good"), "'No Good' is not an instance id"),
         (("--host", "256.0.0.1"), ""),
+        (("--scale", "huge"), "scale must be one of tiny, small, medium, large"),
         (("--switch", "colour=red"), "'colour=red' is not a switch"),
         (("--switch", "unknown_id_status=many"), "whole number"),
         (("--switch", "unknown-id-status=500"), "unknown_id_status must be one of 400, 404"),

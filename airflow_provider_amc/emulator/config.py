@@ -19,6 +19,9 @@ SANDBOX_INSTANCE = "amcsandbox"
 #: Scopes of the refresh token that is valid from the start.
 DEFAULT_SCOPES = ("advertising::campaign_management", "advertising::audiences")
 
+#: Sizes of the synthetic data; named here, too, so that a wrong one is refused before the query engine is loaded.
+SCALES = ("tiny", "small", "medium", "large")
+
 _INSTANCE_ID = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 
 
@@ -29,7 +32,8 @@ class EmulatorConfig:
     :param host: address to listen on.
     :param port: TCP port; 0 takes a free one.
     :param seed: seed of the synthetic data, the durations and the faults drawn by probability.
-    :param scale: size of the synthetic data, handed to the query engine.
+    :param scale: size of the synthetic data: ``tiny``, ``small``, ``medium`` or ``large``, for 10 thousand, 100
+        thousand, 1 million or 10 million ad impressions in 13 months.
     :param speed: ``instant`` ends an execution as soon as its query is done; ``realistic`` draws a duration of virtual
         seconds to minutes.
     :param state_dir: directory that keeps everything over a restart; without it a private temporary directory is used
@@ -80,6 +84,7 @@ class EmulatorConfig:
     query_threads: int = 4
 
     def __post_init__(self) -> None:
+        self._one_of("scale", *SCALES)
         self._one_of("speed", "instant", "realistic")
         self._one_of("envelope", "flat", "wrapped")
         self._one_of("unknown_id_status", 400, 404)

@@ -20,8 +20,8 @@ from tests.emulator.api import Api, wait_for
 MAIN = """
 import sys
 from airflow_provider_amc.emulator.server import EmulatorServer
-from tests.emulator.standin import StandIn
 def make(now):
+    from tests.emulator.standin import StandIn
     engine = StandIn(now)
     if sys.argv[3] == "open":
         engine.gate.set()
