@@ -186,6 +186,8 @@ class CallBinder:
             nulls = " IGNORE NULLS" if isinstance(function, exp.IgnoreNulls) else ""
             function = function.this
         named = node.args.get("alias")
+        if named is not None and named.name.lower() not in context.windows:
+            raise self._queries.error(node, f"Window '{named.name}' not found")
         plain = named is not None and not any(node.args.get(key) for key in ("partition_by", "order", "spec"))
         over = (
             f" OVER {quote_name(named.name)}"
@@ -243,6 +245,8 @@ class CallBinder:
         target = node.args["to"]
         name = str(getattr(target.this, "value", target.this)).upper()
         if name == "DECIMAL":
+            if not all(str(size.name).isdigit() for size in target.expressions):
+                raise self._queries.error(node, "DECIMAL needs whole numbers as precision and scale")
             sizes = [int(str(size.name)) for size in target.expressions]
             precision, scale = [*sizes, 38, 0][:2] if len(sizes) != 1 else (sizes[0], 0)
             if not 1 <= precision <= 38 or scale > precision:

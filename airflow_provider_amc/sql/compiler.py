@@ -44,6 +44,8 @@ def _encountered(token: PlacedToken, expecting: str = "") -> AmcSqlError:
 
 
 def _checked_tokens(sql: str) -> list[PlacedToken]:
+    if "\x00" in sql:
+        raise AmcSqlError("Lexical error: the SQL holds a NUL character.")
     try:
         tokens = placed_tokens(sql)
     except AmcValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ from airflow_provider_amc.sql.types import (
 
 if TYPE_CHECKING:
     from airflow_provider_amc.sql.queries import QueryBinder
+
+
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 class ExpressionBinder:
@@ -196,6 +200,8 @@ class ExpressionBinder:
             if number > 2**63 - 1:
                 raise self._queries.error(node, f"Numeric literal '{text}' out of range")
             return Value(text, INTEGER if number < 2**31 else LONG, text=text)
+        if not _NUMBER.fullmatch(text):
+            raise self._queries.error(node, f"Illegal numeric literal '{text}'")
         if "e" in text.lower():
             return Value(f"CAST({quote_text(text)} AS DOUBLE)", DOUBLE, text=text)
         return Value(text, DECIMAL, text=text)

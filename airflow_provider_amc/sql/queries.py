@@ -181,7 +181,8 @@ class QueryBinder:
         scope = Scope(parent=parent)
         source = node.args.get("from_") or node.args.get("from")
         from_sql, aggregated = self.sources.bind(source, node.args.get("joins") or [], scope)
-        free = Context(scope)
+        windows = frozenset(window.this.name.lower() for window in node.args.get("windows") or [])
+        free = Context(scope, windows=windows)
         where = node.args.get("where")
         where_sql = f" WHERE {self.expressions.condition(where.this, free)}" if where is not None else ""
         items = self._items(node, scope)
@@ -190,8 +191,8 @@ class QueryBinder:
         having = node.args.get("having")
         if groups is None and (having is not None or any(has_aggregate(item) for item in items)):
             groups = []
-        context = free if groups is None else Context(scope, frozenset(groups), aggregates=True)
-        windows = self._named_windows(node, context)
+        context = free if groups is None else replace(free, groups=frozenset(groups), aggregates=True)
+        window_sql = self._named_windows(node, context)
         fields, texts = self._outputs(items, context)
         having_sql = ""
         if having is not None:
@@ -202,7 +203,7 @@ class QueryBinder:
         group_sql = f" GROUP BY {', '.join(groups)}" if groups else ""
         sql = (
             f"SELECT {'DISTINCT ' if distinct is not None else ''}{', '.join(texts)}{from_sql}{where_sql}"
-            f"{group_sql}{having_sql}{windows}"
+            f"{group_sql}{having_sql}{window_sql}"
         )
         return Bound(sql, tuple(fields), aggregated or groups is not None or distinct is not None)
 

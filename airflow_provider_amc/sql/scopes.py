@@ -93,12 +93,14 @@ class Context:
     :param groups: DuckDB SQL of the GROUP BY expressions; ``None`` where columns may be used freely.
     :param aggregates: are aggregate functions allowed here?
     :param aliases: expressions that may be named by their alias (GROUP BY, HAVING).
+    :param windows: names of the WINDOW clause, lower case.
     """
 
     scope: Scope
     groups: frozenset[str] | None = None
     aggregates: bool = False
     aliases: Mapping[str, exp.Expr] | None = None
+    windows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

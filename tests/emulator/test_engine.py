@@ -10,8 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_amc.emulator.engine import AmcSqlError, CompiledQuery, Engine, OutputColumn
+from airflow_provider_amc.sql.one_line import tokens
 
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=dt.UTC)
 ALL = (dt.datetime(2025, 1, 1), dt.datetime(2027, 1, 1))
@@ -184,6 +187,31 @@ def test_frequency_and_overlap(engine: Engine) -> None:
     assert set(overlap) == {"DSP only", "SA only", "both"}
     (dsp,) = rows(engine, "SELECT COUNT(DISTINCT user_id) AS n FROM dsp_impressions")
     assert overlap["DSP only"] + overlap["both"] == dsp["n"]
+
+
+_WORDS = [
+    token.text
+    for sql in (_PATHS, _FREQUENCY, _OVERLAP)
+    for token in tokens(sql)
+] + ["NULL", "*", "(", ")", ",", "1", "'x'", "CAST", "OVER", "INTERVAL", "UNNEST", "ARRAY", "[", "]", "END", "BETWEEN", "EXISTS",
+     "VALUES", "USING", "-", "%", "FILTER", "EXTRACT", "TRIM", "SUBSTRING", "DATE", "EXPLODE", "PERCENTILE", "TABLE", "IGNORE", "?",
+     ":x", "{", "->", "ANY", "ALL", "LIKE", "ESCAPE", "TO", "WINDOW", "1e400", "0x1F", "f_impression", "$now", "@v"]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_broken_queries_are_refused_in_order_and_never_crash(engine: Engine, data: st.DataObject) -> None:
+    words = [token.text for token in tokens(data.draw(st.sampled_from([_PATHS, _FREQUENCY, _OVERLAP])))]
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(words) - 1))
+        keep = data.draw(st.integers(0, 1))
+        words[place : place + keep] = data.draw(st.lists(st.sampled_from(_WORDS), max_size=2))
+    refused = ""
+    try:
+        engine.compile(" ".join(words), instance_type="SANDBOX")
+    except AmcSqlError as error:
+        refused = str(error)
+    assert "cannot be executed" not in refused, "the database refused what the compiler had let pass"
 
 
 def test_parameters(engine: Engine) -> None:
