@@ -35,19 +35,13 @@ with DAG(
         instances = AmcHook("amc_default").get_conn().instances.list()
         return sorted(found.instance_id for found in instances if found.is_ready and not found.is_sandbox)
 
-    def where_to_land(pair: tuple[str, str]) -> dict[str, str]:
-        """Keep the results of different instances apart."""
-        instance_id, execution_id = pair
-        return {
-            "instance_id": instance_id,
-            "workflow_execution_id": execution_id,
-            "s3_prefix": f"amc/instance={instance_id}",
-        }
-
-    def where_to_load(pair: tuple[str, str]) -> dict[str, str]:
-        """The table holds the rows of all instances; each load replaces its own."""
-        instance_id, execution_id = pair
-        return {"instance_id": instance_id, "workflow_execution_id": execution_id}
+    @task
+    def pair(instances: list[str], executions: list[str]) -> list[dict[str, str]]:
+        """Which execution ran on which instance: mapped tasks give their results in the order of their input."""
+        return [
+            {"instance_id": instance_id, "workflow_execution_id": execution_id}
+            for instance_id, execution_id in zip(instances, executions, strict=True)
+        ]
 
     instances = list_instances()
     run_query = AmcExecuteWorkflowOperator.partial(
@@ -59,19 +53,22 @@ with DAG(
         max_active_tis_per_dagrun=50,
     ).expand(instance_id=instances)
 
-    results = instances.zip(run_query.output)
+    results = pair(instances, run_query.output)
 
     land_in_s3 = AmcToS3Operator.partial(
         task_id="land_in_s3",
         s3_bucket=os.environ.get("AMC_EXAMPLE_BUCKET", "amc-results"),
+        # Keeps the results of different instances apart.
+        s3_prefix="amc/instance={{ task.instance_id }}",
         workflow_name="campaign_reach",
-    ).expand_kwargs(results.map(where_to_land))
+    ).expand_kwargs(results)
 
+    # The table holds the rows of all instances; each load replaces those of its own instance and window.
     load_into_table = AmcToSqlOperator.partial(
         task_id="load_into_table",
         conn_id="warehouse_default",
         table="campaign_reach_by_instance",
         workflow_name="campaign_reach",
-    ).expand_kwargs(results.map(where_to_load))
+    ).expand_kwargs(results)
 
     land_in_s3 >> load_into_table

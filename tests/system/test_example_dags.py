@@ -91,6 +91,7 @@ def test_many_instances(many_instances: EmulatorServer, s3: Any, duckdb_file: Pa
         ).fetchall()
     assert dict(loaded) == {manifest["instance_id"]: manifest["rows"] for manifest in found}
     assert len(many_instances.requests_of("createWorkflowExecution")) == 5
+    assert all(f"/instance={manifest['instance_id']}/" in manifest["files"][0]["key"] for manifest in found)
 
 
 def test_without_a_logical_date(amc_default: EmulatorServer, s3: Any, duckdb_file: Path) -> None:
