@@ -298,6 +298,16 @@ def test_many_threads_get_the_same_answers(engine: Engine) -> None:
     assert together == alone * 3
 
 
+def test_equal_engines_give_equal_rows_in_equal_order() -> None:
+    sql = "SELECT campaign, COLLECT(DISTINCT site) AS sites, SUM(total_cost) / 3 AS c FROM dsp_impressions GROUP BY campaign"
+    answers = []
+    for _ in range(2):
+        fresh = Engine(seed=7, scale="tiny", now=NOW)
+        answers.append(rows(fresh, sql))
+        fresh.close()
+    assert answers[0] == answers[1]
+
+
 def test_the_first_use_may_come_from_many_threads() -> None:
     fresh = Engine(seed=7, scale="tiny", now=NOW)
     try:
