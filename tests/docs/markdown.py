@@ -44,7 +44,7 @@ class Document:
     """
 
     path: Path
-    _executed: set[str] = field(default_factory=set)
+    _executed: set[Block] = field(default_factory=set)
 
     @cached_property
     def text(self) -> str:
@@ -85,17 +85,23 @@ class Document:
         assert found, f"{self.path.name} has no block below the heading {section!r}"
         return found
 
-    def executed(self, section: str) -> Callable[[Callable[..., Any]], Any]:
-        """Mark a test that executes every block of a section; the test gets them as ``blocks``."""
-        self._executed.add(section)
-        return pytest.mark.parametrize("blocks", [self.blocks_of(section)], ids=[section])
+    def executed(self, section: str, name: str = "blocks", numbers: slice = slice(None)) -> Callable[..., Any]:
+        """Mark a test that executes blocks of a section; the test gets them as an argument.
+
+        :param section: the heading.
+        :param name: name of the argument.
+        :param numbers: which of the blocks, by default all.
+        """
+        found = self.blocks_of(section)[numbers]
+        self._executed.update(found)
+        return pytest.mark.parametrize(name, [found], ids=[section])
 
     def forgotten(self) -> list[str]:
         """Blocks that no test executes."""
         return [
             f"{self.path.name}:{block.line} ({block.section}, {block.language})"
             for block in self.blocks
-            if block.section not in self._executed
+            if block not in self._executed
         ]
 
     @property

@@ -20,13 +20,10 @@ from airflow_provider_amc.emulator.faults import KINDS, Fault
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
-from tests.conftest import REPOSITORY
-from tests.docs.markdown import Block, Document, codes
-from tests.docs.project import run_user_test
+from tests.docs.documents import GUIDE
+from tests.docs.markdown import Block, codes
 from tests.docs.shell import commands, run, with_curl
 from tests.tasks import event_of
-
-GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
 
 pytestmark = pytest.mark.packaging
 
@@ -108,11 +105,13 @@ def test_settings() -> None:
 def test_options() -> None:
     import typer
 
-    from airflow_provider_amc.cli import app
+    from airflow_provider_amc.cli import _SWITCHES, app
 
+    rows = {codes(row["setting"])[0]: codes(row["option"]) for row in GUIDE.table("Settings")}
+    assert {name for name, option in rows.items() if option == ["--switch"]} == set(_SWITCHES)
     group: Any = typer.main.get_command(app)
     options = {name for parameter in group.commands["emulator"].params for name in parameter.opts} - {"--help"}
-    assert {span for row in GUIDE.table("Settings") for span in codes(row["option"])} == options
+    assert {name for option in rows.values() for name in option} == options
 
 
 def test_control_endpoints() -> None:
@@ -174,16 +173,3 @@ def test_rows_of_your_own(blocks: list[Block], server: EmulatorServer, tmp_path:
 
     server.reset()
     assert len(users_by_campaign()) > 1
-
-
-@pytest.mark.system
-@GUIDE.executed("A test with nothing outside")
-def test_with_nothing_outside(blocks: list[Block], project: Path) -> None:
-    (block,) = blocks
-    (dag,) = Document(REPOSITORY / "README.md").blocks_of("A complete DAG")
-    run_user_test(block.text, dag.text, project)
-
-
-def test_every_block_is_executed() -> None:
-    assert GUIDE.blocks
-    assert not GUIDE.forgotten()

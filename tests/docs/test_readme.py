@@ -20,11 +20,11 @@ from airflow_provider_amc.emulator import config as known
 from airflow_provider_amc.emulator.server import EmulatorServer
 from tests.conftest import REPOSITORY
 from tests.docs.conftest import BUCKET
-from tests.docs.markdown import Block, Document
-from tests.docs.project import run_user_test, save
+from tests.docs.documents import GUIDE, README
+from tests.docs.markdown import Block
+from tests.docs.project import run_user_tests, save
 from tests.docs.shell import check_make, commands, run, with_curl
 
-README = Document(REPOSITORY / "README.md")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 #: Placeholders of the README and what the emulator knows instead.
@@ -280,11 +280,19 @@ def test_where_results_land(blocks: list[Block], amc_default: EmulatorServer, s3
 
 
 @pytest.mark.system
-@README.executed("The emulator in your tests")
-def test_emulator(blocks: list[Block], s3: Any, warehouse: Path, started: Any, tmp_path: Path, project: Path) -> None:
-    test, start, control = blocks
-    run_user_test(test.text, README.blocks_of("A complete DAG")[0].text, project)
+@README.executed("The emulator in your tests", numbers=slice(0, 1))
+@GUIDE.executed("A test with nothing outside", "complete")
+def test_tests_of_a_user(blocks: list[Block], complete: list[Block], s3: Any, warehouse: Path, project: Path) -> None:
+    # Both in one run: most of its time goes into starting Airflow.
+    save(README.blocks_of("A complete DAG")[0].text, project)
+    names = {save(block.text, project) for block in blocks + complete}
+    assert len(names) == 2
+    assert "2 passed" in run_user_tests(project)
 
+
+@README.executed("The emulator in your tests", numbers=slice(1, None))
+def test_emulator_command(blocks: list[Block], started: Any, tmp_path: Path) -> None:
+    start, control = blocks
     (words,) = commands(start.text)
     url = started(words)
     drive_over_http(control.text, url, tmp_path)
@@ -362,8 +370,3 @@ def test_development(blocks: list[Block]) -> None:
     locks = (REPOSITORY / "requirements").glob("airflow-*.txt")
     assert all(lock.stem.removeprefix("airflow-") in matrix for lock in locks)
     assert "amc emulator --port 0" in emulator
-
-
-def test_every_block_is_executed() -> None:
-    assert README.blocks
-    assert not README.forgotten()

@@ -1,0 +1,9 @@
+"""The documents that the tests read, each once, because every document keeps account of its executed blocks."""
+
+from __future__ import annotations
+
+from tests.conftest import REPOSITORY
+from tests.docs.markdown import Document
+
+README = Document(REPOSITORY / "README.md")
+GUIDE = Document(REPOSITORY / "docs" / "emulator.md")

@@ -1,0 +1,35 @@
+"""No block of a document is without a test that executes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.docs import documents, test_emulator_guide, test_readme
+from tests.docs.markdown import Document
+
+pytestmark = pytest.mark.packaging
+
+#: Importing the modules has filled the documents' accounts.
+ACCOUNTANTS = (test_readme, test_emulator_guide)
+
+
+@pytest.mark.parametrize("document", [documents.README, documents.GUIDE], ids=lambda document: document.path.name)
+def test_every_block_is_executed(document: Document) -> None:
+    assert document.blocks
+    assert not document.forgotten()
+
+
+def test_every_document_is_known() -> None:
+    known = {documents.README.path, documents.GUIDE.path}
+    assert known == {REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")}
+
+
+def test_a_new_block_would_be_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "new.md"
+    file.write_text("# One\n\n```sh\nmake one\n```\n\n## Two\n\n```python\npass\n```\n", encoding="utf-8")
+    document = Document(file)
+    document.executed("One")
+    assert document.forgotten() == ["new.md:9 (Two, python)"]
