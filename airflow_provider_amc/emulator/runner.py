@@ -12,16 +12,16 @@ import random
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.emulator.clock import VirtualClock, zulu
+from airflow_provider_amc.emulator.clock import VirtualClock
 from airflow_provider_amc.emulator.config import EmulatorConfig
-from airflow_provider_amc.emulator.files import write_result
+from airflow_provider_amc.emulator.jobs import Jobs
 from airflow_provider_amc.emulator.queries import Queries, QueryError
 from airflow_provider_amc.emulator.record import ExecutionRecord
 from airflow_provider_amc.emulator.scheduler import Scheduler
@@ -69,9 +69,8 @@ class ExecutionRunner:
         self._config = config
         self._store = store
         self._clock = clock
-        self._queries = queries
         self._results = results
-        self._types = config.instances()
+        self._jobs = Jobs(config, queries, results)
         self._live: dict[str, _Live] = {}
         self._slot_freed: dict[str, float] = {}
         self._wake = asyncio.Event()
@@ -169,7 +168,7 @@ class ExecutionRunner:
             if now < valid_from:
                 return valid_from
             if live.job is None:
-                self._start_job(live, self._validate)
+                self._start_job(live, self._jobs.validate, live.record)
             return None
         free = running.get(record.instance_id, 0) < self._config.max_running
         if not free or sum(running.values()) >= self._config.max_running_account:
@@ -206,7 +205,7 @@ class ExecutionRunner:
             return None
         if live.outcome is None:
             if live.job is None:
-                self._start_job(live, self._compute)
+                self._start_job(live, self._jobs.compute, live.record, live.compiled, live.interrupted)
             return None if planned <= record.timeout_seconds else deadline
         if now < ends:
             return min(ends, deadline)
@@ -239,10 +238,10 @@ class ExecutionRunner:
         return round(min(max(drawn, 15.0), 900.0), 3)
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
-    def _start_job(self, live: _Live, work: Any) -> None:
+    def _start_job(self, live: _Live, work: Callable[..., Any], *arguments: Any) -> None:
         loop = asyncio.get_running_loop()
         live.job_began = time.monotonic()
-        live.job = loop.run_in_executor(self._pool, work, live)
+        live.job = loop.run_in_executor(self._pool, work, *arguments)
         live.job.add_done_callback(lambda job: self._job_done(live, job))
 
     def _job_done(self, live: _Live, job: asyncio.Future[Any]) -> None:
@@ -293,44 +292,3 @@ class ExecutionRunner:
             f'Execution "{record.id}" of workflow "{record.workflow_id}" could not be run because too many workflows '
             "have already been run against the same input data sources in the same or overlapping time windows."
         )
-
-    # -- in worker threads -----------------------------------------------------------------------------------------------
-    def _validate(self, live: _Live) -> CompiledQuery:
-        record = live.record
-        if self._types.get(record.instance_id) == "SANDBOX" and not record.require_synthetic_data:
-            raise QueryError("Workflow executions on a sandbox instance must set requireSyntheticData to true.")
-        return self._queries.compile(
-            record.definition,
-            instance_type=self._types.get(record.instance_id, "STANDARD"),
-            parameter_values=record.parameter_values,
-            window=(record.window_start, record.window_end),
-        )
-
-    def _compute(self, live: _Live) -> list[dict[str, Any]]:
-        record = live.record
-        compiled = live.compiled or self._validate(live)
-        rows = self._queries.run(compiled, (record.window_start, record.window_end), live.interrupted)
-        if not record.writes_output:
-            for _ in rows:
-                continue
-            return []
-        moment = datetime.fromtimestamp(record.created, UTC)
-        files = write_result(
-            rows,
-            compiled.output_columns,
-            self._results / record.id,
-            name=f"{moment:%Y-%m-%d}-{record.workflow_id}-ver1",
-            rows_per_file=self._config.rows_per_file,
-            metadata={
-                "workflowExecutionId": record.id,
-                "workflowId": record.workflow_id,
-                "sqlQuery": record.definition.get("sqlQuery"),
-                "parameterValues": record.parameter_values,
-                "timeWindowStart": zulu(datetime.fromtimestamp(record.window_start, UTC)),
-                "timeWindowEnd": zulu(datetime.fromtimestamp(record.window_end, UTC)),
-                "outputColumns": [column.to_api() for column in compiled.output_columns],
-            },
-        )
-        if live.interrupted.is_set():
-            shutil.rmtree(self._results / record.id, ignore_errors=True)
-        return files
