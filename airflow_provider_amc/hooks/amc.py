@@ -21,6 +21,32 @@ if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
 
 
+#: A connection test should answer while a person waits: seconds for which one of its calls keeps trying.
+_TEST_PATIENCE = 5.0
+
+
+def _masker_for(loop: asyncio.AbstractEventLoop) -> Callable[[str], None] | None:
+    """Return what masks a secret from a worker thread of a triggerer, without blocking its event loop.
+
+    Airflow 2 masks within the process. Airflow 3 tells its supervisor too, which is safe from a trigger with
+    ``amask_secret`` alone (3.3.2 and later); before that nothing is masked here, and nothing here logs a secret.
+    """
+    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+
+    if not AIRFLOW_V_3_0_PLUS:
+        return mask_secret
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:
+        return None
+
+    def mask(secret: str) -> None:
+        if not loop.is_closed():
+            asyncio.run_coroutine_threadsafe(amask_secret(secret), loop)
+
+    return mask
+
+
 class AmcHook(BaseHook):
     """Connect to Amazon Marketing Cloud (AMC).
 
@@ -70,7 +96,7 @@ class AmcHook(BaseHook):
             # Looked up here, because the Amazon hook would look it up synchronously in the triggerer.
             aws_connection = await get_async_connection(settings.aws_conn_id)
         settings = await asyncio.to_thread(self._with_secret, settings, aws_connection)
-        return await asyncio.to_thread(self._client, settings)
+        return await asyncio.to_thread(self._client, settings, on_secret=_masker_for(asyncio.get_running_loop()))
 
     def get_df(self, workflow_execution_id: str, *, instance_id: str | None = None) -> pd.DataFrame:
         """Read the result of an execution into a pandas DataFrame.
@@ -102,7 +128,9 @@ class AmcHook(BaseHook):
         passed: list[str] = []
         step = "configuration"
         try:
-            client = self.get_conn()
+            connection = self.get_connection(self.amc_conn_id)
+            settings = self._with_secret(ConnectionSettings.read(connection, connection.extra_dejson))
+            client = self._client(settings, on_secret=mask_secret, patience=_TEST_PATIENCE)
             for name, check in self._checks(client):
                 step = name
                 passed.append(check())
@@ -139,10 +167,18 @@ class AmcHook(BaseHook):
 
         return [("token", token), ("account", account), ("instance", instance)]
 
-    def _client(self, settings: ConnectionSettings, *, on_secret: Callable[[str], None] | None = None) -> AmcClient:
+    def _client(
+        self,
+        settings: ConnectionSettings,
+        *,
+        on_secret: Callable[[str], None] | None = None,
+        patience: float | None = None,
+    ) -> AmcClient:
         from airflow_provider_amc.client import AmcClient, Credentials, RetryPolicy
 
         settings.check()
+        if patience is None:
+            patience = conf.getfloat("amc", "retry_patience", fallback=60.0)
         return AmcClient(
             Credentials(settings.client_id or "", settings.client_secret or "", settings.refresh_token or ""),
             region=settings.region,
@@ -150,7 +186,7 @@ class AmcHook(BaseHook):
             marketplace_id=settings.marketplace_id,
             instance_id=self.instance_id or settings.instance_id,
             base_url=settings.base_url,
-            retry=RetryPolicy(patience=conf.getfloat("amc", "retry_patience", fallback=60.0)),
+            retry=RetryPolicy(patience=patience),
             timeout=(10.0, conf.getfloat("amc", "api_timeout", fallback=60.0)),
             on_secret=on_secret,
         )

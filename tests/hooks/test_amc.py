@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcExecutionError, AmcNotReadyError, AmcResultError
-from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.hooks.amc import AmcHook, _masker_for
 from tests.services import aws_connection, forget_everything, moto_server
 from tests.tasks import event_of
 
@@ -151,6 +152,17 @@ class TestClient:
         AmcHook().get_conn().instances.list()
         secrets = [call.args[0] for call in masked.call_args_list]
         assert any(secret.startswith("Atza|") for secret in secrets)
+
+    def test_new_tokens_are_masked_in_a_trigger(self, amc_default: EmulatorServer) -> None:
+        async def token() -> str:
+            client = await AmcHook().aget_conn()
+            await asyncio.to_thread(client.instances.list)
+            await asyncio.to_thread(client.instances.list)
+            return client._transport.tokens.get(retry=client._transport.retry)
+
+        if _masker_for(asyncio.new_event_loop()) is None:
+            pytest.skip("Airflow 3.0 to 3.3.1 has no way to mask a secret from a trigger")
+        assert redact(asyncio.run(token())) == "***"
 
     def test_three_token_lifetimes(self, amc_default: EmulatorServer) -> None:
         client = AmcHook().get_conn()
