@@ -97,8 +97,9 @@ def test_every_documented_column_has_values(engine: Engine, table: str) -> None:
         for utc in ("", "_utc")
     }
     empty = {column for column, count in found.items() if count == 0}
-    # Sponsored ads run without an end
-    assert empty <= (ends if table == "sponsored_ads_traffic" else set())
+    # Sponsored ads run without an end, and big screens show neither pages nor a browser
+    may_be_empty = {"sponsored_ads_traffic": ends, "dsp_video_events_feed": {"page_type", "browser_family"}}
+    assert empty <= may_be_empty.get(table, set())
     assert set(TABLES[table].columns) >= set(columns)
 
 
@@ -262,6 +263,41 @@ def test_prices_units_and_sales_agree(engine: Engine) -> None:
 )  # fmt: skip
 def test_values_are_of_their_documented_sets(engine: Engine, table: str, column: str, values: set[str | None]) -> None:
     assert {row[column] for row in rows(engine, f"SELECT DISTINCT {column} FROM {table}")} == values
+
+
+def test_segments_of_a_user_are_those_of_the_impression(engine: Engine) -> None:
+    for table, column in (("user", "user_behavior_segment_ids"), ("matched", "matched_behavior_segment_ids")):
+        exploded = one(engine, "COUNT(*) AS n, SUM(behavior_segment_id) AS s", f"dsp_impressions_by_{table}_segments")
+        packed = one(engine, "COUNT(*) AS n, SUM(e) AS s", f"(SELECT EXPLODE({column}) AS e FROM dsp_impressions)")
+        assert exploded == packed
+    matched = one(engine, "SUM(behavior_segment_matched) AS m", "dsp_impressions_by_user_segments")
+    assert matched["m"] == one(engine, "COUNT(*) AS m", "dsp_impressions_by_matched_segments")["m"] > 0
+
+
+def test_video_events_follow_each_other(engine: Engine) -> None:
+    found = one(
+        engine,
+        """COUNT(*) AS n, SUM(IF(video_impression >= video_start AND video_start >= video_first_quartile AND video_midpoint
+        >= video_third_quartile AND video_third_quartile >= video_complete, 1, 0)) AS good, MIN(creative_category) AS c""",
+        "dsp_video_events_feed",
+    )
+    assert found["n"] == found["good"] > 0
+    assert found["c"] == "Video"
+
+
+def test_some_who_convert_saw_no_ad(engine: Engine) -> None:
+    found = {
+        row["e"]: row["n"]
+        for row in rows(engine, "SELECT exposure_type AS e, COUNT(*) AS n FROM conversions_all GROUP BY 1")
+    }
+    assert set(found) == {"ad-exposed", "non-ad-exposed", "pixel"}
+    assert found["ad-exposed"] + found["pixel"] == one(engine, "COUNT(*) AS n", "conversions")["n"]
+    reached = one(
+        engine,
+        "COUNT(*) AS n",
+        "conversions_all WHERE exposure_type = 'non-ad-exposed' AND user_id IN (SELECT user_id FROM dsp_impressions WHERE user_id IS NOT NULL)",
+    )
+    assert reached["n"] == 0
 
 
 def test_some_users_are_unknown_and_some_see_many_ads(engine: Engine) -> None:

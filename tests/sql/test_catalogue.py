@@ -20,6 +20,7 @@ def test_every_documented_table_is_there() -> None:
     assert len(tables["sponsored_ads_traffic"].columns) == 73
     assert len(tables["amazon_attributed_events_by_traffic_time"].columns) == 217
     assert len(tables["amazon_retail_purchases"].columns) == 27
+    assert len(tables["conversions_all"].columns) == 30
 
 
 def test_columns_know_type_role_and_threshold() -> None:

@@ -54,6 +54,11 @@ def _segments(key: str, salt: int, least: int) -> str:
     )
 
 
+def segment_ids(user: str) -> str:
+    """The segments of a user, an array of two to five."""
+    return _segments(user, 74, 2)
+
+
 def _status(ends: str, running: str) -> str:
     return f"CASE WHEN {ends} <= $now THEN 'ENDED' ELSE '{running}' END"
 
@@ -154,9 +159,9 @@ IMPRESSIONS = TableData(
         "supply_source_is_view_aware": "s.amazon_owned",
         "supply_source_view_rate": "(50 + s.site_no * 3) / 100",
         "segment_marketplace_id": "1",
-        "user_behavior_segment_ids": f"CASE WHEN f.u IS NULL THEN [] ELSE {_segments('f.u', 74, 2)} END",
+        "user_behavior_segment_ids": f"CASE WHEN f.u IS NULL THEN [] ELSE {segment_ids('f.u')} END",
         "matched_behavior_segment_ids": (
-            f"CASE WHEN f.u IS NULL OR a.goal = 'PURCHASES_ON_AMAZON' THEN [] ELSE {_segments('f.u', 74, 2)}[:2] END"
+            f"CASE WHEN f.u IS NULL OR a.goal = 'PURCHASES_ON_AMAZON' THEN [] ELSE {segment_ids('f.u')}[:2] END"
         ),
     },
 )  # fmt: skip
