@@ -12,22 +12,22 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from children import START_PATIENCE, Child, DemoError, running, ticks
 from rich.console import Console
 from rich.table import Table
 
@@ -38,8 +38,8 @@ DAG_ID = "example_amc_to_s3_and_warehouse"
 TABLE = "campaign_reach"
 BUCKET = "amc-results"
 ROWS_SHOWN = 10
-#: Seconds; each wait ends earlier, as soon as there is an answer.
-START_PATIENCE, RUN_PATIENCE, STOP_PATIENCE = 90.0, 240.0, 10.0
+#: Seconds the run may take; it should take half a minute.
+RUN_PATIENCE = 240.0
 #: While the run waits for AMC: every so many seconds, move AMC's clock on by so many seconds.
 ADVANCE_EVERY, ADVANCE_BY = 4.0, 900
 
@@ -53,15 +53,8 @@ STORIES = {
 }
 FAILURES = ("failed", "up_for_retry")
 
-#: Lines of Airflow's log that name an error, as Python ends a traceback.
-ERROR_LINE = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Failure)\b.*", re.MULTILINE)
-
 #: A file or a pipe has no width; in a terminal, long values are folded to fit.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-
-
-class DemoError(Exception):
-    """What went wrong, and where to read more."""
 
 
 def step(text: str) -> None:
@@ -87,6 +80,24 @@ class Places:
     def database(self) -> Path:
         """Airflow's metadata database."""
         return self.airflow_home / "airflow.db"
+
+    @property
+    def migrated(self) -> Path:
+        """A copy of the database as migration leaves it, which spares the next demo the migration."""
+        return self.work / f"migrated-{version('apache-airflow')}.db"
+
+    def restore_migrated(self) -> bool:
+        """Use the copy, if there is one."""
+        if self.migrated.exists():
+            shutil.copy(self.migrated, self.database)
+            return True
+        return False
+
+    def keep_migrated(self) -> None:
+        """Make the copy."""
+        copy = self.migrated.with_suffix(".new")
+        shutil.copy(self.database, copy)
+        copy.replace(self.migrated)
 
     @property
     def warehouse(self) -> Path:
@@ -116,99 +127,6 @@ class Places:
             except OSError as error:
                 raise DemoError(f"Another demo is running in {self.work}.") from error
             yield
-
-
-# --- processes -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Child:
-    """A process of the demo, in a process group of its own, so that Ctrl-C reaches the demo alone.
-
-    :param command: program and arguments.
-    :param log: where its output goes; the file's name is the process's in messages.
-    :param env: its environment.
-    """
-
-    command: list[str | Path]
-    log: Path
-    env: dict[str, str]
-    process: subprocess.Popen[bytes] = field(init=False)
-
-    def start(self) -> None:
-        """Start it."""
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                env=self.env,
-                cwd=self.log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def stop(self) -> None:
-        """Ask it to end, then make it end, together with what it started."""
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            if self.process.poll() is not None:
-                return
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, sign)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_PATIENCE)
-
-    def output(self) -> str:
-        """What it has printed so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def fail(self, what: str) -> NoReturn:
-        """Raise with what its log says about it: its last error, or else its last lines."""
-        output = self.output()
-        errors = ERROR_LINE.findall(output)
-        words = errors[-1:] or output.splitlines()[-10:]
-        raise DemoError("\n".join([f"{self.log.stem} {what}.", *words, f"The whole log is {self.log}"]))
-
-    def finish(self, patience: float) -> None:
-        """Wait until it has ended well."""
-        try:
-            code = self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.fail(f"took longer than {patience:.0f} seconds")
-        if code:
-            self.fail(f"ended with exit code {code}")
-
-    def wait_for(self, pattern: str) -> str:
-        """Wait until its output has a match.
-
-        :param pattern: regular expression with one group.
-        :returns: what the group matched.
-        """
-        for _ in ticks(START_PATIENCE):
-            if match := re.search(pattern, self.output()):
-                return match.group(1)
-            if self.process.poll() is not None:
-                self.fail(f"ended with exit code {self.process.returncode} instead of starting")
-        self.fail(f"did not start within {START_PATIENCE:.0f} seconds")
-
-
-@contextlib.contextmanager
-def running(command: list[str | Path], log: Path, env: dict[str, str]) -> Iterator[Child]:
-    """Run a process for as long as the block lasts."""
-    child = Child(command, log, env)
-    child.start()
-    try:
-        yield child
-    finally:
-        child.stop()
-
-
-def ticks(patience: float) -> Iterator[float]:
-    """Look again and again, five times a second, for so many seconds."""
-    start = time.monotonic()
-    while (passed := time.monotonic() - start) < patience:
-        yield passed
-        time.sleep(0.2)
 
 
 # --- the environment of the run --------------------------------------------------------------------------------------
@@ -269,9 +187,10 @@ def s3_client(url: str) -> Any:
 
 def task_states(database: Path) -> list[tuple[str, str]]:
     """State of every task of the run, from Airflow's database, in the order they began."""
+    # "airflow dags test" has no triggerer: it runs a deferred task's trigger itself, and calls the task queued meanwhile.
     query = (
-        "SELECT task_id, state FROM task_instance WHERE dag_id = ? AND state IS NOT NULL "
-        "ORDER BY start_date IS NULL, start_date"
+        "SELECT task_id, CASE WHEN state = 'queued' AND next_method IS NOT NULL THEN 'deferred' ELSE state END "
+        "FROM task_instance WHERE dag_id = ? AND state IS NOT NULL ORDER BY start_date IS NULL, start_date"
     )
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
         return [(str(task), str(state)) for task, state in connection.execute(query, (DAG_ID,))]
@@ -288,10 +207,10 @@ def watch(dag: Child, database: Path, amc_url: str) -> None:
     advance_at = 0.0
     for passed in ticks(RUN_PATIENCE):
         ended = dag.process.poll() is not None
-        for task, found in task_states(database):
-            # "airflow dags test" has no triggerer: it runs the trigger itself, and calls the task queued meanwhile.
-            state = "deferred" if found == "queued" and told.get(task) in ("running", "deferred") else found
+        for task, state in task_states(database):
             if told.get(task) != state and state in STORIES:
+                if task not in told and state != "running":
+                    step(f"{task:16} {STORIES['running']}")  # between two looks
                 told[task] = state
                 step(f"{task:16} {STORIES[state]}")
             if state in FAILURES:
@@ -368,18 +287,21 @@ def demo(places: Places) -> None:
     airflow: list[str | Path] = [sys.executable, "-m", "airflow"]
     emulate: list[str | Path] = [BIN / "amc", "emulator", "--port", "0", "--speed", "realistic"]
     step("starting a local AMC and a local S3, and making Airflow's database")
-    with (
-        running([*airflow, "db", "migrate"], places.logs / "migrate.log", env) as migrate,
-        running(emulate, places.logs / "emulator.log", env) as emulator,
-        running([BIN / "moto_server", "--port", "0"], places.logs / "s3.log", env) as s3,
-    ):
+    with contextlib.ExitStack() as started:
+        emulator = started.enter_context(running(emulate, places.logs / "emulator.log", env))
+        s3 = started.enter_context(running([BIN / "moto_server", "--port", "0"], places.logs / "s3.log", env))
+        migrate = None
+        if not places.restore_migrated():
+            migrate = started.enter_context(running([*airflow, "db", "migrate"], places.logs / "migrate.log", env))
         amc_url = emulator.wait_for(r"AMC emulator\s+(http://\S+)")
         step(f"AMC emulator at {amc_url}")
         s3_url = s3.wait_for(r"Running on (http://\S+)")
         client = s3_client(s3_url)
         client.create_bucket(Bucket=BUCKET)
         step(f"S3 at {s3_url}, bucket {BUCKET}")
-        migrate.finish(START_PATIENCE)
+        if migrate:
+            migrate.finish(START_PATIENCE)
+            places.keep_migrated()
         step("Airflow's database is ready")
 
         env |= {
