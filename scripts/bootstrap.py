@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -107,24 +108,64 @@ def python_of(venv: Path) -> Path:
     return venv / "bin" / "python"
 
 
-def fingerprint(lock: Path, venv: Path) -> str:
-    """Hash of everything an environment is made from; another value means that it has to be brought up to date."""
+def fingerprint(*paths: Path, words: Sequence[str] = ()) -> str:
+    """Hash of some files and words."""
     digest = hashlib.sha256()
-    for path in (lock, ROOT / "pyproject.toml", Path(__file__)):
+    for path in paths:
         digest.update(path.read_bytes())
-    digest.update(str(venv).encode())
+    digest.update("\0".join(words).encode())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What an environment was made from.
+
+    :param packages: hash of the lock file and the place: when they change, the environment is made anew.
+    :param project: hash of what else matters: when only that changes, the packages are installed again.
+    :param python: version of its interpreter.
+    """
+
+    packages: str
+    project: str
+    python: str
+
+    @classmethod
+    def wanted(cls, venv: Path, lock: Path, python: str) -> Stamp:
+        """The stamp an environment should have now."""
+        project = fingerprint(ROOT / "pyproject.toml", Path(__file__))
+        return cls(fingerprint(lock, words=[str(venv)]), project, python)
+
+    @classmethod
+    def of(cls, venv: Path) -> Optional[Stamp]:
+        """The stamp of a finished environment, ``None`` when there is none, or only half of one."""
+        try:
+            words = (venv / STAMP).read_text(encoding="utf-8").split()
+        except OSError:
+            return None
+        return cls(*words) if len(words) == 3 and python_of(venv).exists() else None
+
+    def write(self, venv: Path) -> None:
+        """Say that the environment is finished."""
+        new = venv / f"{STAMP}.new"
+        new.write_text(f"{self.packages}\n{self.project}\n{self.python}\n", encoding="utf-8")
+        new.replace(venv / STAMP)
 
 
 def is_current(venv: Path, lock: Path, wanted: Optional[str]) -> bool:
     """Is the environment finished, made from these files, and with the interpreter the user names, if any?"""
-    try:
-        stamp = (venv / STAMP).read_text(encoding="utf-8").split()
-    except OSError:
+    found = Stamp.of(venv)
+    if found is None or (wanted is not None and found.python != probe(wanted)):
         return False
-    if stamp[:1] != [fingerprint(lock, venv)] or not python_of(venv).exists():
+    return found == Stamp.wanted(venv, lock, found.python)
+
+
+def can_be_kept(venv: Path, lock: Path, interpreter: str) -> bool:
+    """Has the environment the right packages but for a change of the project itself?"""
+    found = Stamp.of(venv)
+    if found is None:
         return False
-    return wanted is None or stamp[1:] == [probe(wanted)]
+    return found.packages == Stamp.wanted(venv, lock, found.python).packages and found.python == probe(interpreter)
 
 
 def create(venv: Path, interpreter: str, supported: Sequence[str]) -> None:
@@ -303,11 +344,10 @@ def bootstrap(version: str, venv: Path, wanted: Optional[str]) -> None:
             return
         supported = supported_pythons(lock)
         interpreter = choose_python(supported, wanted)
-        create(venv, interpreter, supported)
+        if not can_be_kept(venv, lock, interpreter):
+            create(venv, interpreter, supported)
         install(venv, interpreter, lock)
-        stamp = venv / f"{STAMP}.new"
-        stamp.write_text(f"{fingerprint(lock, venv)} {probe(str(python_of(venv)))}\n", encoding="utf-8")
-        stamp.replace(venv / STAMP)
+        Stamp.wanted(venv, lock, probe(str(python_of(venv))) or "").write(venv)
         say(f"{venv} is ready")
 
 

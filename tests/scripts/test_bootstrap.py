@@ -109,16 +109,32 @@ def test_the_second_run_does_nothing(
     assert bootstrap.probe(str(venv / "bin" / "python")) == THIS
 
 
-def test_another_lock_file_makes_it_anew(
-    bootstrap: ModuleType, made: list[Path], version: str, tmp_path: Path, quick: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("changed", "kept"), [("airflow-{}.txt", False), ("pyproject.toml", True)])
+def test_what_changed_decides_how_much_is_done_again(
+    bootstrap: ModuleType,
+    made: list[Path],
+    version: str,
+    tmp_path: Path,
+    quick: str,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: str,
+    kept: bool,
 ) -> None:
     venv = tmp_path / "env"
     bootstrap.bootstrap(version, venv, quick)
     (venv / "leftover").touch()
-    monkeypatch.setattr(bootstrap, "fingerprint", lambda lock, venv: "another")
+    real = bootstrap.fingerprint
+
+    def fingerprint(*paths: Path, words: tuple[str, ...] = ()) -> str:
+        edited = changed.format(version) in {path.name for path in paths}
+        return str(real(*paths, words=[*words, "edited"] if edited else words))
+
+    monkeypatch.setattr(bootstrap, "fingerprint", fingerprint)
     bootstrap.bootstrap(version, venv, quick)
     assert made == [venv, venv]
-    assert not (venv / "leftover").exists()
+    assert (venv / "leftover").exists() is kept
+    bootstrap.bootstrap(version, venv, quick)
+    assert made == [venv, venv], "and then it is current"
 
 
 def test_a_crash_in_the_middle_is_mended(
