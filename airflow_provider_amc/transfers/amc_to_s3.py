@@ -34,7 +34,7 @@ class AmcToS3Operator(AmcBaseOperator):
     :raises AmcConfigurationError: there is no such bucket; nothing was written.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
-    :raises AmcResultError: a file could not be read whole. There is no manifest then.
+    :raises AmcResultError: a file could not be read whole. When parts had been written already, there is no manifest.
     """
 
     template_fields: Sequence[str] = (
