@@ -20,7 +20,7 @@ from airflow_provider_amc.sql.one_line import place_of, placed_tokens
 _SPECIAL_SYNTAX = ("CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
 
 
-_BARE_WORDS = (exp.CurrentDate, exp.CurrentTimestamp, exp.Var, exp.Null, exp.Boolean)
+_BARE_WORDS = (exp.CurrentDate, exp.CurrentTimestamp, exp.Var, exp.Null, exp.Boolean, exp.Literal)
 
 
 class AMC(Dialect):
@@ -48,11 +48,13 @@ class AMC(Dialect):
             TokenType.CURRENT_TIMESTAMP: exp.CurrentTimestamp,
         }
 
-        def expression(self, instance: Any, token: Any = None, comments: list[str] | None = None) -> Any:
+        def expression(self, *args: Any, **kwargs: Any) -> Any:
             """Note the place of words without arguments, too; sqlglot notes those of names, literals and calls."""
-            if token is None and isinstance(instance, _BARE_WORDS):
-                token = self._prev
-            return super().expression(instance, token, comments)
+            # The parameters of the method differ between the versions of sqlglot
+            node = super().expression(*args, **kwargs)
+            if isinstance(node, _BARE_WORDS) and "start" not in node.meta:
+                node.update_positions(self._prev)
+            return node
 
     class Generator(generator.Generator):
         TRANSFORMS = {
