@@ -200,9 +200,9 @@ def _classify_text(status: int, text: str) -> _Class:
         return AmcNotReadyError, "Wait until the execution has SUCCEEDED; dry runs have no result."
     if status == 403:
         return AmcPermissionError, (
-            "Check account_id and marketplace_id of the connection: account_id is the AMC account (ENTITY...), not a "
-            "profile or seller id, and the user behind the refresh token must have access to the instance. "
-            "client.accounts.list() shows the accounts this user can reach."
+            "AMC does not say whether the account, the marketplace or the instance is the wrong one; the connection's "
+            "test does. account_id is the AMC account (ENTITY...), not a profile or seller id, and the user behind the "
+            "refresh token must have access to the instance."
         )
     if "entityid provided is null" in text:
         return AmcInvalidRequestError, "Set account_id (the AMC account, ENTITY...) in the connection's extra."

@@ -34,3 +34,9 @@ def test_link(mocker: Any, base_url: str | None) -> None:
 
 def test_no_link_before_there_is_an_execution(mocker: Any) -> None:
     assert link_of(mocker, None) == ""
+
+
+def test_context_without_a_task_instance_is_no_error() -> None:
+    """As in a user's unit test of an operator."""
+    client = AmcClient(Credentials("id", "secret", "refresh"), instance_id="amc1")
+    AmcWorkflowExecutionLink.persist({}, client, None, "11-22")  # type: ignore[typeddict-item]
