@@ -199,7 +199,7 @@ WAYS: dict[str, Callable[[Trouble], str]] = {
     "invalid_client": lambda trouble: trouble.connection_test(password="wrong"),
     "invalid_grant": lambda trouble: trouble.connection_test(extra={"refresh_token": "Atzr|old"}),
     "Terms and conditions must be accepted": _terms,
-    "Check account_id and marketplace_id of the connection": Trouble.wrong_account,
+    "AMC does not say whether the account, the marketplace or the instance is the wrong one": Trouble.wrong_account,
     "is none of the AMC accounts of these credentials": lambda trouble: trouble.connection_test(
         extra={"account_id": "1234567890"}
     ),
