@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ from airflow_provider_amc.sql.types import STRING, common_type
 _SELECT_PARTS = {
     "with_", "with", "expressions", "distinct", "from_", "from", "joins", "where", "group", "having", "windows",
 }  # fmt: skip
+
+#: DuckDB SQL that GROUP BY would read as the number of an output column.
+_READ_AS_ORDINAL = re.compile(r"[(-]*\d+\)*")
 
 
 class QueryBinder:
@@ -284,8 +288,7 @@ class QueryBinder:
         if has_aggregate(target) or (named is not None and has_aggregate(named)):
             raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
         sql = self.expressions.bind(target, context).sql
-        # A bare literal would be an ordinal again
-        return f"CAST({sql} AS VARCHAR)" if isinstance(target, exp.Literal) else sql
+        return f"CAST({sql} AS VARCHAR)" if _READ_AS_ORDINAL.fullmatch(sql) else sql
 
     def _named_windows(self, node: exp.Select, context: Context) -> str:
         parts = []

@@ -73,6 +73,9 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("SELECT CAMPAIGN, Sum(Impressions) AS i FROM Impressions GROUP BY Campaign", [("A", 3), ("B", 12)]),
         ("SELECT campaign AS c, COUNT(*) AS n FROM impressions GROUP BY 1", [("A", 2), ("B", 2)]),
         ("SELECT UPPER(campaign) AS c, 'x' AS k, COUNT(*) AS n FROM impressions GROUP BY c, 2", [("A", "x", 2), ("B", "x", 2)]),
+        # a constant is no ordinal, whatever its sign
+        ("SELECT campaign, -1 AS k, COUNT(*) AS n FROM impressions GROUP BY 1, 2", [("A", -1, 2), ("B", -1, 2)]),
+        ("SELECT COUNT(*) AS n, (1) AS k, -7 AS z FROM impressions GROUP BY k, 3", [(4, 1, -7)]),
         # an alias wins over a column of the same name
         ("SELECT IF(campaign = 'A', 'one', 'one') AS campaign, COUNT(*) AS n FROM impressions GROUP BY campaign", [("one", 4)]),
         ("SELECT campaign, SUM(impressions) AS i FROM impressions GROUP BY campaign HAVING i > 5", [("B", 12)]),
