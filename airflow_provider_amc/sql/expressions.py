@@ -119,7 +119,7 @@ class ExpressionBinder:
         """The expression itself when the query groups by it."""
         if context.groups is None or isinstance(node, exp.Literal | exp.Null | exp.Boolean | exp.Interval):
             return None
-        if isinstance(node, exp.Query | exp.Exists) or has_aggregate(node) or node.find(exp.Window):
+        if isinstance(node, exp.Query | exp.Exists) or has_aggregate(node):
             return None
         if context.aliases and isinstance(node, exp.Column) and self._alias_of(node, context) is not None:
             return None

@@ -25,6 +25,8 @@ _SELECT_PARTS = {
 
 #: DuckDB SQL that GROUP BY would read as the number of an output column.
 _READ_AS_ORDINAL = re.compile(r"[(-]*\d+\)*")
+#: A window function in DuckDB SQL. Text in quotes that looks like one does no harm.
+_WINDOWED = re.compile(r" OVER [(\"]")
 
 
 class QueryBinder:
@@ -204,11 +206,20 @@ class QueryBinder:
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on") is not None:
             raise self.error(distinct, "DISTINCT ON is not supported")
-        group_sql = f" GROUP BY {', '.join(groups)}" if groups else ""
-        sql = (
-            f"SELECT {'DISTINCT ' if distinct is not None else ''}{', '.join(texts)}{from_sql}{where_sql}"
-            f"{group_sql}{having_sql}{window_sql}"
-        )
+        source_sql, group_sql = from_sql + where_sql, f" GROUP BY {', '.join(groups)}" if groups else ""
+        columns_sql = ", ".join(texts)
+        windowed = {sql: f'"$g{number}"' for number, sql in enumerate(groups or []) if _WINDOWED.search(sql)}
+        if windowed:
+            # DuckDB does not group by window functions: a query below computes them
+            handed = [relation.packed() for relation in scope.relations if relation.used]
+            handed += [f"{sql} AS {name}" for sql, name in windowed.items()]
+            source_sql = f' FROM (SELECT {", ".join(handed)}{source_sql}) AS "$windowed"'
+            for sql in sorted(windowed, key=len, reverse=True):
+                columns_sql = columns_sql.replace(sql, windowed[sql])
+                having_sql = having_sql.replace(sql, windowed[sql])
+                group_sql = group_sql.replace(sql, windowed[sql])
+        sql = f"SELECT {'DISTINCT ' if distinct is not None else ''}{columns_sql}{source_sql}"
+        sql += f"{group_sql}{having_sql}{window_sql}"
         return Bound(sql, tuple(fields), aggregated or groups is not None or distinct is not None)
 
     def _items(self, node: exp.Select, scope: Scope) -> list[exp.Expr]:

@@ -48,6 +48,12 @@ class Relation:
         self.used.add(name)
         return Value(f"{quote_name(self.alias)}.{quote_name(found.column)}", found.type, found.metric)
 
+    def packed(self) -> str:
+        """The fields in use as one DuckDB column named like the relation, so that references to them stay valid."""
+        alias = quote_name(self.alias)
+        columns = (quote_name(self.fields[name].column) for name in sorted(self.used))
+        return f"struct_pack({', '.join(f'{column} := {alias}.{column}' for column in columns)}) AS {alias}"
+
 
 @dataclass
 class Scope:

@@ -97,6 +97,11 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("SELECT x.a FROM (VALUES (1), (2)) AS x(a) WHERE x.a > 1", [(2,)]),
         ("SELECT campaign FROM impressions GROUP BY 1 UNION ALL SELECT campaign FROM clicks GROUP BY 1", [("A",), ("A",), ("B",), ("C",)]),
         ("SELECT campaign FROM impressions GROUP BY 1 UNION SELECT campaign FROM clicks GROUP BY 1", [("A",), ("B",), ("C",)]),
+        ("SELECT IF(i.impressions > AVG(impressions) OVER (), 'many', 'few') AS k, COUNT(*) AS n, SUM(impressions) AS s FROM impressions i "
+         "WHERE i.impressions < 7 GROUP BY 1", [("few", 2, 3), ("many", 1, 5)]),
+        ("SELECT RANK() OVER (ORDER BY clicks.campaign) AS r, impressions.campaign, SUM(clicks) + SUM(impressions) AS s FROM impressions "
+         "JOIN clicks ON impressions.user_id = clicks.user_id GROUP BY r, 2 HAVING r < 2", [(1, "A", 3), (1, "B", 6)]),
+        ("SELECT DENSE_RANK() OVER (ORDER BY c.campaign) AS r, COUNT(*) AS n FROM impressions i CROSS JOIN clicks c GROUP BY r", [(1, 4), (2, 4)]),
         ("SELECT 1 AS a UNION ALL SELECT 'x'", [("1",), ("x",)]),
         ("SELECT NULL AS a UNION ALL SELECT COUNT(*) FROM clicks", [(2,), (None,)]),
         ("SELECT COUNT(*) AS n FROM impressions WHERE campaign IN (SELECT campaign FROM clicks)", [(2,)]),
@@ -245,6 +250,7 @@ def test_it_is_known_whether_the_output_is_aggregated(sql: str, aggregated: bool
         ("SELECT campaign FROM clicks WHERE COUNT(*) > 1 GROUP BY 1", "Aggregate expression is illegal", (1, 35)),
         ("SELECT MAX(SUM(clicks)) AS m FROM clicks", "Aggregate expression is illegal", (1, 12)),
         ("SELECT campaign, SUM(clicks) AS s FROM clicks GROUP BY 1, s", "illegal in GROUP BY", (1, 59)),
+        ("SELECT RANK() OVER (ORDER BY SUM(clicks)) AS r FROM clicks GROUP BY 1", "illegal in GROUP BY", (1, 69)),
         ("SELECT campaign FROM clicks GROUP BY 2", "Ordinal out of range", (1, 38)),
         ("SELECT campaign FROM clicks GROUP BY ROLLUP (campaign)", "GROUP BY ROLLUP is not supported", None),
         ("SELECT RANK() AS r FROM clicks", "OVER clause is necessary", (1, 8)),
