@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Callable
@@ -52,20 +53,25 @@ class AmcClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transport = Transport(
-            credentials,
-            region=region,
-            account_id=account_id,
-            marketplace_id=marketplace_id,
-            instance_id=instance_id,
-            base_url=base_url,
-            retry=retry,
-            timeout=timeout,
-            on_secret=on_secret,
-            log=log,
-            sleep=sleep,
-            clock=clock,
+        self._use(
+            Transport(
+                credentials,
+                region=region,
+                account_id=account_id,
+                marketplace_id=marketplace_id,
+                instance_id=instance_id,
+                base_url=base_url,
+                retry=retry,
+                timeout=timeout,
+                on_secret=on_secret,
+                log=log,
+                sleep=sleep,
+                clock=clock,
+            )
         )
+
+    def _use(self, transport: Transport) -> None:
+        self._transport = transport
         self.accounts = Accounts(self._transport)
         self.instances = Instances(self._transport)
         self.workflows = Workflows(self._transport)
@@ -110,6 +116,17 @@ class AmcClient:
         :raises AmcTransientError: when LwA cannot be reached.
         """
         self._transport.fetch_token()
+
+    def with_patience(self, seconds: float) -> AmcClient:
+        """Return a client for the same account whose calls give up after another time.
+
+        It is safe to use from a signal handler that interrupted a call of this one: it has connections of its own.
+
+        :param seconds: for how long one of its calls keeps trying while AMC throttles, fails or is away.
+        """
+        twin = copy.copy(self)
+        twin._use(self._transport.with_patience(seconds))
+        return twin
 
     def close(self) -> None:
         """Close the connections."""

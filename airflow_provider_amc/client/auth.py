@@ -213,7 +213,8 @@ class TokenSource:
         self._credentials = credentials
         self._url = token_url
         self._clock = clock
-        self._lock = threading.Lock()
+        # Re-entrant: a kill arrives as a signal, maybe in this very thread, and needs a token to cancel what runs.
+        self._lock = threading.RLock()
         # The token and the moment until which it is used, in one value: threads read it without the lock.
         self._held: tuple[str, float] | None = None
         self._refresh_token = credentials.refresh_token
@@ -326,7 +327,7 @@ class TokenSource:
 
 _REGISTRY_SIZE = 256
 _registry: OrderedDict[str, TokenSource] = OrderedDict()
-_registry_lock = threading.Lock()
+_registry_lock = threading.RLock()
 
 
 def forget_tokens() -> None:
@@ -338,9 +339,9 @@ def forget_tokens() -> None:
 def _after_fork() -> None:
     # A lock another thread held at the moment of the fork would never be released in the child.
     global _registry_lock
-    _registry_lock = threading.Lock()
+    _registry_lock = threading.RLock()
     for source in _registry.values():
-        source._lock = threading.Lock()
+        source._lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

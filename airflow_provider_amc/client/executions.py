@@ -110,6 +110,14 @@ def _parameter(value: object, name: str) -> str:
     )
 
 
+def _advertisers(values: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes, Mapping)) or not all(isinstance(value, Mapping) for value in values):
+        raise AmcValidationError("advertisers must be a list of mappings with id, type and marketplaceId.")
+    return [dict(value) for value in values]
+
+
 class Executions:
     """``client.executions``"""
 
@@ -177,7 +185,7 @@ class Executions:
             "requireSyntheticData": require_synthetic_data,
             "disableAggregationControls": disable_aggregation_controls,
             "ignoreDataGaps": ignore_data_gaps,
-            "advertisers": None if advertisers is None else [dict(item) for item in advertisers],
+            "advertisers": _advertisers(advertisers),
         }
         body.update({name: value for name, value in options.items() if value is not None})
         body.update(extra or {})

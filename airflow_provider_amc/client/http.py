@@ -69,7 +69,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._all: list[tuple[int, requests.Session]] = []
 
     def get(self) -> requests.Session:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -114,6 +116,17 @@ class Transport:
     def fetch_token(self) -> None:
         """Make sure that there is a valid access token."""
         self._token()
+
+    def with_patience(self, seconds: float) -> Transport:
+        """Return a twin that gives up earlier or later, with connections of its own and the same tokens.
+
+        :param seconds: for how long one of its calls keeps trying.
+        """
+        twin = copy.copy(self)
+        twin.retry = replace(self.retry, patience=seconds)
+        twin._on_secret = None
+        twin._sessions = http.Sessions()
+        return twin
 
     def whole(self, data: Mapping[str, Any], id_field: str, path: str) -> Mapping[str, Any]:
         """Check that an answer holds the object that was asked for.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook, conf, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf, mask_secret
 
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcError
 from airflow_provider_amc.hooks.connection import ConnectionSettings, secret_values
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
 
 
-#: A connection test should answer while a person waits: seconds for which one of its calls keeps trying.
+#: A connection test should answer while a person waits: seconds to keep trying, to connect, and to get an answer.
 _TEST_PATIENCE = 5.0
+_TEST_TIMEOUT = (5.0, 15.0)
+
+#: A trigger looks again by itself, and its threads are few: seconds for which one of its calls keeps trying.
+_TRIGGER_PATIENCE = 5.0
+
+#: Clients of the triggers of this process. Hundreds of them share a few connections, for as long as one is in use.
+_shared: weakref.WeakValueDictionary[tuple[ConnectionSettings, str | None], AmcClient] = weakref.WeakValueDictionary()
 
 
 def _masker_for(loop: asyncio.AbstractEventLoop) -> Callable[[str], None] | None:
@@ -85,18 +93,28 @@ class AmcHook(BaseHook):
     async def aget_conn(self) -> AmcClient:
         """Return a client for use in a trigger: the connection is looked up without blocking the event loop.
 
-        The calls of the client itself block, so run them through :func:`asyncio.to_thread`.
+        Triggers of one process share the client of a connection and instance. Its calls block, so run them in threads.
         """
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
         connection = await get_async_connection(self.amc_conn_id, self)
         settings = ConnectionSettings.read(connection, await get_async_extra_dejson(connection))
-        aws_connection = None
         if settings.secret_id:
             # Looked up here, because the Amazon hook would look it up synchronously in the triggerer.
-            aws_connection = await get_async_connection(settings.aws_conn_id)
-        settings = await asyncio.to_thread(self._with_secret, settings, aws_connection)
-        return await asyncio.to_thread(self._client, settings, on_secret=_masker_for(asyncio.get_running_loop()))
+            aws_connection: Connection | AirflowNotFoundException
+            try:
+                aws_connection = await get_async_connection(settings.aws_conn_id)
+            except AirflowNotFoundException as error:
+                # The Amazon hook then takes the credentials of the machine, such as an IAM role.
+                aws_connection = error
+            settings = await asyncio.to_thread(self._with_secret, settings, aws_connection)
+        client = _shared.get((settings, self.instance_id))
+        if client is None:
+            client = self._client(
+                settings, on_secret=_masker_for(asyncio.get_running_loop()), patience=_TRIGGER_PATIENCE
+            )
+            _shared[settings, self.instance_id] = client
+        return client
 
     def get_df(self, workflow_execution_id: str, *, instance_id: str | None = None) -> pd.DataFrame:
         """Read the result of an execution into a pandas DataFrame.
@@ -130,11 +148,11 @@ class AmcHook(BaseHook):
         try:
             connection = self.get_connection(self.amc_conn_id)
             settings = self._with_secret(ConnectionSettings.read(connection, connection.extra_dejson))
-            client = self._client(settings, on_secret=mask_secret, patience=_TEST_PATIENCE)
+            client = self._client(settings, on_secret=mask_secret, patience=_TEST_PATIENCE, timeout=_TEST_TIMEOUT)
             for name, check in self._checks(client):
                 step = name
                 passed.append(check())
-        except AmcError as error:
+        except (AmcError, AirflowNotFoundException) as error:
             done = f"{'; '.join(passed)}. " if passed else ""
             return False, f"{done}Failed at the step '{step}': {error}"
         return True, "; ".join(passed) + "."
@@ -173,6 +191,7 @@ class AmcHook(BaseHook):
         *,
         on_secret: Callable[[str], None] | None = None,
         patience: float | None = None,
+        timeout: tuple[float, float] | None = None,
     ) -> AmcClient:
         from airflow_provider_amc.client import AmcClient, Credentials, RetryPolicy
 
@@ -187,19 +206,31 @@ class AmcHook(BaseHook):
             instance_id=self.instance_id or settings.instance_id,
             base_url=settings.base_url,
             retry=RetryPolicy(patience=patience),
-            timeout=(10.0, conf.getfloat("amc", "api_timeout", fallback=60.0)),
+            timeout=timeout or (10.0, conf.getfloat("amc", "api_timeout", fallback=60.0)),
             on_secret=on_secret,
         )
 
     @staticmethod
-    def _with_secret(settings: ConnectionSettings, aws_connection: Connection | None = None) -> ConnectionSettings:
+    def _with_secret(
+        settings: ConnectionSettings, aws_connection: Connection | AirflowNotFoundException | None = None
+    ) -> ConnectionSettings:
+        """Read the credentials from Secrets Manager if the connection says so.
+
+        :param aws_connection: in a trigger, the AWS connection that was looked up already, or that there is none.
+        """
         if not settings.secret_id:
             return settings
         from airflow.providers.amazon.aws.hooks.secrets_manager import SecretsManagerHook
 
         hook = SecretsManagerHook(aws_conn_id=settings.aws_conn_id)
         if aws_connection is not None:
-            hook.get_connection = lambda conn_id: aws_connection  # type: ignore[method-assign]
+
+            def looked_up(conn_id: str) -> Connection:
+                if isinstance(aws_connection, AirflowNotFoundException):
+                    raise aws_connection
+                return aws_connection
+
+            hook.get_connection = looked_up  # type: ignore[method-assign]
         try:
             text = hook.get_secret(settings.secret_id)
         except Exception as error:

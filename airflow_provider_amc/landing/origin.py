@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,14 @@ def is_ad_hoc(execution: Execution) -> bool:
     return not execution.workflow_id or execution.workflow_id.startswith(_TRANSIENT)
 
 
-def workflow_label(execution: Execution, name: str | None = None) -> str:
-    """Name of the workflow in keys, the same for every run of it.
+def workflow_label(execution: Execution, task: str, name: str | None = None) -> str:
+    """Name under which results of one kind belong together, the same for every run of it.
 
-    :param execution: the execution, fetched with its query.
+    :param execution: the execution.
+    :param task: ``<dag id>.<task id>`` of the task that lands the result.
     :param name: name chosen by the user; letters, digits, ``.``, ``-`` and ``_``.
-    :returns: ``name``, else the saved workflow's id, else ``adhoc_`` and a hash of the query.
+    :returns: ``name``; else the saved workflow's id, or ``task`` for a query of the DAG, followed by a hash of the
+        parameter values if there are any, so that runs with other values do not replace each other.
     :raises AmcValidationError: ``name`` has other characters.
     """
     if name:
@@ -52,13 +55,11 @@ def workflow_label(execution: Execution, name: str | None = None) -> str:
                 f"workflow_name {name!r} may hold letters, digits, '.', '-' and '_' only: it becomes part of a key."
             )
         return name
-    if not is_ad_hoc(execution):
-        return str(execution.workflow_id)
-    if not execution.sql_query:
-        return "adhoc"
-    from airflow_provider_amc.sql.one_line import one_line
-
-    return f"adhoc_{hashlib.sha256(one_line(execution.sql_query).encode()).hexdigest()[:12]}"
+    label = task if is_ad_hoc(execution) else str(execution.workflow_id)
+    if not execution.parameter_values:
+        return label
+    values = json.dumps(execution.parameter_values, sort_keys=True, default=str)
+    return f"{label}-p{hashlib.sha256(values.encode()).hexdigest()[:8]}"
 
 
 def failure_of(execution: Execution, sql: str | None = None) -> AmcExecutionError:

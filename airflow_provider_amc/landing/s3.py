@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.exceptions import AmcConfigurationError
+from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError
 from airflow_provider_amc.landing.files import MANIFEST, LandedFile, folder, open_parts
 from airflow_provider_amc.landing.schema import arrow_schema
 
@@ -80,16 +80,15 @@ def land_in_s3(
     :param instance_id: AMC instance, for the manifest.
     :param file_format: ``csv``, ``csv.gz`` or ``parquet``.
     :raises AmcConfigurationError: there is no such bucket, or it cannot be reached.
+    :raises AmcLoadError: the result of another instance has landed there.
     """
-    if not hook.check_for_bucket(bucket):
-        raise AmcConfigurationError(
-            f"The S3 bucket {bucket!r} does not exist, or the connection {hook.aws_conn_id!r} may not see it. Create "
-            "it, or correct s3_bucket. Nothing was written."
-        )
+    _check_bucket(hook, bucket)
     schema = arrow_schema(execution.output_columns)
     place = folder(prefix, label, execution.time_window_start, execution.time_window_end)
     before = set(hook.list_keys(bucket, prefix=place) or ())
     manifest_key = f"{place}{MANIFEST}"
+    if manifest_key in before:
+        _check_owner(hook.read_key(manifest_key, bucket), f"s3://{bucket}/{place}", instance_id)
     files: list[LandedFile] = []
     with closing(open_parts(results, schema, file_format)) as parts:
         for name, stream, landed in parts:
@@ -110,6 +109,36 @@ def land_in_s3(
     manifest = json.dumps(_manifest(landing, execution, label, instance_id, file_format), indent=2)
     hook.load_string(manifest, manifest_key, bucket, replace=True)
     return landing
+
+
+def _check_bucket(hook: S3Hook, bucket: str) -> None:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = hook.check_for_bucket(bucket)
+    except BotoCoreError as error:
+        raise AmcConfigurationError(
+            f"The S3 bucket {bucket!r} cannot be reached with the connection {hook.aws_conn_id!r}: {error}. "
+            "Nothing was written."
+        ) from error
+    if not found:
+        raise AmcConfigurationError(
+            f"The S3 bucket {bucket!r} does not exist, or the connection {hook.aws_conn_id!r} may not see it. Create "
+            "it, or correct s3_bucket. Nothing was written."
+        )
+
+
+def _check_owner(manifest: str, place: str, instance_id: str | None) -> None:
+    try:
+        owner = json.loads(manifest).get("instance_id")
+    except (ValueError, AttributeError):
+        # Not one of ours, or cut: what is there cannot be read by its manifest anyway.
+        return
+    if owner and instance_id and owner != instance_id:
+        raise AmcLoadError(
+            f"{place} holds the result of the AMC instance {owner}; that of {instance_id} would replace it. Put the "
+            "instance into s3_prefix, for example 'amc/instance={{ task.instance_id }}'. Nothing was written."
+        )
 
 
 def _manifest(

@@ -12,7 +12,6 @@ DEFINITION_FIELDS = (
     "input_parameters",
     "input_schema",
     "output_columns",
-    "output_format",
     "privacy_filtering_behavior",
     "filtered_metrics_discriminator_column",
     "distinct_user_count_column",
@@ -28,7 +27,6 @@ class WorkflowDefinitionMixin:
     :param input_schema: schema of unqualified tables, such as ``sandbox``. (templated)
     :param output_columns: columns the query must give, each with ``name``, ``dataType``, ``columnType``; AMC refuses
         the query if they differ. (templated)
-    :param output_format: CSV format: ``separatorCharacter``, ``quoteCharacter``, ``escapeCharacter``.
     :param privacy_filtering_behavior: ``REMOVE_ROWS`` or ``REMOVE_VALUES``: what happens to a row with too few users.
         (templated)
     :param filtered_metrics_discriminator_column: name of an extra column that marks filtered rows. (templated)
@@ -36,12 +34,11 @@ class WorkflowDefinitionMixin:
     :param filtered_reason_column: name of an extra column that says why a row was filtered. (templated)
     """
 
-    template_fields: Sequence[str] = tuple(name for name in DEFINITION_FIELDS if name != "output_format")
+    template_fields: Sequence[str] = DEFINITION_FIELDS
 
     input_parameters: Sequence[Mapping[str, Any]] | None
     input_schema: str | None
     output_columns: Sequence[Mapping[str, Any]] | None
-    output_format: Mapping[str, str] | None
     privacy_filtering_behavior: str | None
     filtered_metrics_discriminator_column: str | None
     distinct_user_count_column: str | None

@@ -20,13 +20,24 @@ from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
-from airflow_provider_amc.triggers.waiting import BACKSTOP, deadline_error, poll_intervals, time_allowed, wait_here
+from airflow_provider_amc.triggers.waiting import (
+    BACKSTOP,
+    deadline_error,
+    finished_execution,
+    poll_intervals,
+    tell_history,
+    time_allowed,
+    wait_here,
+)
 from airflow_provider_amc.windows import TimeWindow, Window, check_window_arguments, window_from_arguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_amc.client.models import Execution
+
+#: Seconds to try to cancel when the task is killed: Airflow's supervisor kills the process for good after five.
+_KILL_PATIENCE = 4.0
 
 #: Range of AMC's own time-out of an execution in seconds (OpenAPI file of the workflow API).
 _AMC_TIMEOUT = (900, 86400)
@@ -105,7 +116,6 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         input_parameters: Sequence[Mapping[str, Any]] | None = None,
         input_schema: str | None = None,
         output_columns: Sequence[Mapping[str, Any]] | None = None,
-        output_format: Mapping[str, str] | None = None,
         privacy_filtering_behavior: str | None = None,
         filtered_metrics_discriminator_column: str | None = None,
         distinct_user_count_column: str | None = None,
@@ -148,7 +158,6 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         self.input_parameters = input_parameters
         self.input_schema = input_schema
         self.output_columns = output_columns
-        self.output_format = output_format
         self.privacy_filtering_behavior = privacy_filtering_behavior
         self.filtered_metrics_discriminator_column = filtered_metrics_discriminator_column
         self.distinct_user_count_column = distinct_user_count_column
@@ -165,7 +174,13 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.cancel_on_kill = cancel_on_kill
+        if workflow_id is not None and (fields := self.definition()):
+            raise AmcValidationError(
+                f"Task {self.task_id}: {', '.join(fields)} describe a query of the DAG (sql=). Those of a saved workflow "
+                "are set where it is saved, with AmcCreateWorkflowOperator."
+            )
         self._running: str | None = None
+        self._killed = False
 
     def execute(self, context: Context) -> str:
         """Submit the execution and wait as the arguments say."""
@@ -192,7 +207,12 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             self.client.instance_id,
             window,
         )
-        AmcWorkflowExecutionLink.persist(context, self.client, None, execution.workflow_execution_id)
+        try:
+            AmcWorkflowExecutionLink.persist(context, self.client, None, execution.workflow_execution_id)
+        except Exception as error:
+            # Failing here would make Airflow submit the query again.
+            self.log.warning("There will be no link to the AMC console: %s", error)
+        self._stop_if_killed()
         if not self.wait_for_completion:
             return execution.workflow_execution_id
         deadline = time.time() + allowed
@@ -227,19 +247,28 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Go on after the wait in the triggerer."""
-        if not event:
-            raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
+        event = tell_history(event, self.log)
         execution_id = str(event["workflow_execution_id"])
-        for change in event.get("history") or ():
-            self.log.info("AMC execution %s was %s at %s", execution_id, change["status"], change["at"])
         if event["status"] == "deadline":
-            raise deadline_error(execution_id, event.get("execution_status"))
-        return self._conclude(self.client.executions.get(execution_id))
+            raise deadline_error(execution_id, event.get("execution_status"), event.get("problem"))
+        return self._conclude(finished_execution(self.client, event))
 
     def on_kill(self) -> None:
         """Cancel the execution when the task is killed while it holds a worker."""
+        # An execution that is being submitted right now has no id yet: it is cancelled when it has one.
+        self._killed = True
         if self._running and self.cancel_on_kill:
-            self._cancel("the task was killed")
+            self._cancel("the task was killed", patience=_KILL_PATIENCE)
+
+    def _stop_if_killed(self) -> None:
+        if not self._killed:
+            return
+        if self.cancel_on_kill:
+            self._cancel("the task was killed while it submitted it", patience=_KILL_PATIENCE)
+        raise AmcExecutionError(
+            f"The task was killed while it submitted AMC execution {self._running}.",
+            workflow_execution_id=self._running,
+        )
 
     def _submit(self, sql: str | None, window: TimeWindow) -> Execution:
         from airflow_provider_amc.client.workflows import workflow_definition
@@ -271,7 +300,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
 
     def _amc_timeout(self) -> int | None:
         if self.workflow_execution_timeout_seconds is not None:
-            return int(self.workflow_execution_timeout_seconds)
+            return self.workflow_execution_timeout_seconds
         if self.timeout is None and self.execution_timeout is None:
             return None
         lowest, highest = _AMC_TIMEOUT
@@ -300,11 +329,11 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             return None
         return found.sql_query
 
-    def _cancel(self, why: str) -> None:
+    def _cancel(self, why: str, *, patience: float = 60.0) -> None:
         if self._running is None:
             return
         try:
-            done = self.client.executions.cancel(self._running)
+            done = self.client.with_patience(patience).executions.cancel(self._running)
         except AmcError as error:
             self.log.warning("Could not cancel AMC execution %s: %s", self._running, error)
         else:

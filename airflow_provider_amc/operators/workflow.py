@@ -51,7 +51,6 @@ class AmcCreateWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         input_parameters: Sequence[Mapping[str, Any]] | None = None,
         input_schema: str | None = None,
         output_columns: Sequence[Mapping[str, Any]] | None = None,
-        output_format: Mapping[str, str] | None = None,
         privacy_filtering_behavior: str | None = None,
         filtered_metrics_discriminator_column: str | None = None,
         distinct_user_count_column: str | None = None,
@@ -69,7 +68,6 @@ class AmcCreateWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         self.input_parameters = input_parameters
         self.input_schema = input_schema
         self.output_columns = output_columns
-        self.output_format = output_format
         self.privacy_filtering_behavior = privacy_filtering_behavior
         self.filtered_metrics_discriminator_column = filtered_metrics_discriminator_column
         self.distinct_user_count_column = distinct_user_count_column

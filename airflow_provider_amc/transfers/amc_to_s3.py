@@ -25,13 +25,14 @@ class AmcToS3Operator(AmcBaseOperator):
         (templated)
     :param file_format: ``csv`` as AMC delivers it, ``csv.gz``, or ``parquet`` with types from the execution's
         ``outputColumns``. Default: ``csv``. (templated)
-    :param workflow_name: name in the key. Default: the id of a saved workflow, or ``adhoc_`` and a hash of the query.
-        (templated)
+    :param workflow_name: name in the key. Default: the id of a saved workflow, or ``<dag id>.<task id>`` of this task
+        for a query of the DAG; followed by a hash of the parameter values if the run had any. (templated)
     :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``manifest`` (address), ``s3_prefix`` (address), ``files``, ``rows``, ``bytes``.
     :raises AmcConfigurationError: there is no such bucket; nothing was written.
+    :raises AmcLoadError: the place holds the result of another instance; nothing was written.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
     :raises AmcResultError: a file could not be read whole. When parts had been written already, there is no manifest.
@@ -75,10 +76,13 @@ class AmcToS3Operator(AmcBaseOperator):
         from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG, land_in_s3
 
         check_format(self.file_format)
-        if not self.s3_bucket:
-            raise AmcValidationError("s3_bucket is empty after rendering.")
+        if not self.s3_bucket or "/" in self.s3_bucket:
+            raise AmcValidationError(
+                f"s3_bucket must be the name of a bucket alone, got {self.s3_bucket!r}. What follows it in an address "
+                "goes into s3_prefix."
+            )
         executions = self.client.executions
-        execution = executions.get(self.workflow_execution_id, include_workflow=True)
+        execution = executions.get(self.workflow_execution_id)
         require_result(execution)
         landing = land_in_s3(
             S3Hook(aws_conn_id=self.aws_conn_id, transfer_config_args=TRANSFER_CONFIG),
@@ -86,7 +90,7 @@ class AmcToS3Operator(AmcBaseOperator):
             executions.results(self.workflow_execution_id),
             bucket=self.s3_bucket,
             prefix=self.s3_prefix or "",
-            label=workflow_label(execution, self.workflow_name),
+            label=workflow_label(execution, f"{self.dag_id}.{self.task_id}", self.workflow_name),
             instance_id=self.client.instance_id,
             file_format=self.file_format,
         )

@@ -26,8 +26,9 @@ class AmcToSqlOperator(AmcBaseOperator):
     :param mode: ``replace_window`` replaces the rows of the same instance, workflow and time window, so that loading
         again never doubles; ``append`` keeps them; ``replace_table`` empties the table first. Default:
         ``replace_window``. (templated)
-    :param workflow_name: name by which rows belong together. Default: the id of a saved workflow, ``adhoc`` for a query
-        of the DAG. Name them when two such queries load into one table. (templated)
+    :param workflow_name: name by which rows belong together. Default: the id of a saved workflow, or
+        ``<dag id>.<task id>`` of this task for a query of the DAG, so that an edited query replaces the rows of the old
+        one; followed by a hash of the parameter values if the run had any. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``.
@@ -68,7 +69,7 @@ class AmcToSqlOperator(AmcBaseOperator):
         from airflow.providers.common.compat.sdk import BaseHook
 
         from airflow_provider_amc.landing.load import loader_for
-        from airflow_provider_amc.landing.origin import is_ad_hoc, require_result, workflow_label
+        from airflow_provider_amc.landing.origin import require_result, workflow_label
         from airflow_provider_amc.landing.schema import arrow_schema
         from airflow_provider_amc.landing.table import Audit, Load, TableName, check_mode
 
@@ -78,14 +79,12 @@ class AmcToSqlOperator(AmcBaseOperator):
         executions = self.client.executions
         execution = executions.get(self.workflow_execution_id)
         require_result(execution)
-        # Not the hash of the query: when a query is edited and run again, its new rows take the place of the old ones.
-        name = self.workflow_name or ("adhoc" if is_ad_hoc(execution) else None)
         load = Load(
             table=table,
             schema=arrow_schema(execution.output_columns),
             audit=Audit(
                 instance_id=self.client.instance_id or "",
-                workflow_id=workflow_label(execution, name),
+                workflow_id=workflow_label(execution, f"{self.dag_id}.{self.task_id}", self.workflow_name),
                 workflow_execution_id=execution.workflow_execution_id,
                 window_start=execution.time_window_start,
                 window_end=execution.time_window_end,

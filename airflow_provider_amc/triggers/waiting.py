@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_amc.exceptions import AmcDeadlineError, AmcError, AmcValidationError
+from airflow_provider_amc.exceptions import (
+    AmcDeadlineError,
+    AmcError,
+    AmcExecutionError,
+    AmcNotFoundError,
+    AmcValidationError,
+)
 from airflow_provider_amc.triggers.polling import next_interval
 
 if TYPE_CHECKING:
@@ -100,16 +106,63 @@ def wait_here(
                 return execution
         now = time.time()
         if now >= deadline:
-            raise deadline_error(workflow_execution_id, status or None)
+            raise deadline_error(workflow_execution_id, status or None, problem)
         time.sleep(max(0.0, min(next_interval(now - started, poll_interval, poll_interval_max), deadline - now)))
 
 
-def deadline_error(workflow_execution_id: str, status: str | None) -> AmcDeadlineError:
-    """The error of a wait that ran out of time."""
+def deadline_error(workflow_execution_id: str, status: str | None, problem: str | None = None) -> AmcDeadlineError:
+    """The error of a wait that ran out of time.
+
+    :param status: last status seen.
+    :param problem: why the last look failed, if it did.
+    """
+    trouble = f" The last look at it failed: {problem}" if problem else ""
     return AmcDeadlineError(
-        f"AMC execution {workflow_execution_id} did not finish in time; its last known status is {status or 'unknown'}. "
+        f"AMC execution {workflow_execution_id} did not finish in time; its last known status is {status or 'unknown'}."
+        f"{trouble} "
         "Raise timeout (or execution_timeout) if the query needs longer, or shorten its time window. An execution stays "
         "PENDING while ten others run on the instance.",
         workflow_execution_id=workflow_execution_id,
         status=status,
     )
+
+
+def tell_history(event: dict[str, Any] | None, log: logging.Logger | Any) -> dict[str, Any]:
+    """Check the event of a trigger and repeat what it saw, since the triggerer's own log may be elsewhere.
+
+    :param event: what the trigger sent.
+    :param log: logger of the task.
+    :returns: the event.
+    :raises AmcExecutionError: there is no event.
+    :raises AmcNotFoundError: AMC does not know the execution.
+    """
+    if not event:
+        raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
+    for change in event.get("history") or ():
+        log.info("AMC execution %s was %s at %s", event["workflow_execution_id"], change["status"], change["at"])
+    if event["status"] == "missing":
+        raise AmcNotFoundError(
+            f"AMC does not know the execution {event['workflow_execution_id']}: {event.get('problem')}"
+        )
+    return event
+
+
+def finished_execution(client: AmcClient, event: dict[str, Any]) -> Execution:
+    """Get the execution that a trigger saw finished; if AMC cannot be asked now, what the trigger saw has to do.
+
+    :param client: client whose default instance is that of the execution.
+    :param event: event with the status ``finished``.
+    """
+    from airflow_provider_amc.client.models import Execution
+
+    execution_id = str(event["workflow_execution_id"])
+    try:
+        execution = client.executions.get(execution_id)
+    except AmcError:
+        execution = None
+    if execution is None or not execution.is_finished:
+        seen = {
+            name: event.get(key) for name, key in (("status", "execution_status"), ("statusReason", "status_reason"))
+        }
+        return Execution.from_api({"workflowExecutionId": execution_id, **seen})
+    return execution

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -85,6 +86,11 @@ class TestConnectionTest:
         for secret in ("emulator-secret", "Atzr|emulator", "Atza|"):
             assert secret not in message
 
+    def test_connection_that_is_not_defined(self, airflow_db: None) -> None:
+        passed, message = AmcHook("amc_nowhere").test_connection()
+        assert not passed
+        assert "amc_nowhere" in message
+
     def test_terms_not_accepted(self, amc_default: EmulatorServer) -> None:
         amc_default.add_fault(operation="*", kind="terms", times=None)
         passed, message = AmcHook().test_connection()
@@ -118,6 +124,32 @@ class TestSecretsManager:
         changes: dict[str, Any] = {"login": None, "password": None}
         connect(monkeypatch, emulator, **changes, extra={"refresh_token": None, "secret_id": "amc/credentials"})
         assert AmcHook().test_connection()[0]
+        assert asyncio.run(AmcHook().aget_conn()).instances.get().instance_id == "amcemulator"
+
+    def test_credentials_of_the_machine_open_the_secret(
+        self, aws: Any, monkeypatch: pytest.MonkeyPatch, emulator: EmulatorServer
+    ) -> None:
+        """Without an AWS connection the Amazon hook takes those of the machine, on a worker and in a trigger."""
+        known = emulator.connection
+        secret = {
+            "client_id": known["login"],
+            "client_secret": known["password"],
+            "refresh_token": known["extra"]["refresh_token"],
+        }
+        aws.create_secret(Name="amc/role", SecretString=json.dumps(secret))
+        endpoint = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])["extra"]["endpoint_url"]
+        monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": endpoint,
+        }.items():
+            monkeypatch.setenv(name, value)
+        changes: dict[str, Any] = {"login": None, "password": None}
+        extra = {"refresh_token": None, "secret_id": "amc/role", "aws_conn_id": "aws_by_role"}
+        connect(monkeypatch, emulator, **changes, extra=extra)
+        assert AmcHook().get_conn().instances.get().instance_id == "amcemulator"
         assert asyncio.run(AmcHook().aget_conn()).instances.get().instance_id == "amcemulator"
 
     def test_missing_secret(self, aws: Any, monkeypatch: pytest.MonkeyPatch, emulator: EmulatorServer) -> None:

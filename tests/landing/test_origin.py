@@ -22,29 +22,32 @@ def execution(status: str = "SUCCEEDED", **fields: Any) -> Execution:
 
 class TestLabel:
     def test_saved_workflow(self) -> None:
-        assert workflow_label(execution()) == "reach"
+        assert workflow_label(execution(), "dag.task") == "reach"
         assert not is_ad_hoc(execution())
 
     @pytest.mark.parametrize("name", ["a", "My.flow-1_x"])
     def test_name_of_the_user_wins(self, name: str) -> None:
-        assert workflow_label(execution(), name) == name
+        assert workflow_label(execution(parameterValues={"n": "1"}), "dag.task", name) == name
 
     @pytest.mark.parametrize("name", ["a b", "a/b", "a=b", "ä", "..\n", "a\\b", "{{ x }}"])
     def test_name_that_would_break_a_key(self, name: str) -> None:
         with pytest.raises(AmcValidationError, match=r"workflow_name .* may hold letters, digits"):
-            workflow_label(execution(), name)
+            workflow_label(execution(), "dag.task", name)
 
     @pytest.mark.parametrize("workflow_id", [None, "", "transient_123"])
-    def test_ad_hoc(self, workflow_id: str | None) -> None:
-        def label(sql: str | None) -> str:
-            run = execution(workflowId=workflow_id, workflow={"sqlQuery": sql} if sql else None)
-            assert is_ad_hoc(run)
-            return workflow_label(run)
+    def test_query_of_the_dag_has_the_name_of_its_task(self, workflow_id: str | None) -> None:
+        run = execution(workflowId=workflow_id)
+        assert is_ad_hoc(run)
+        assert workflow_label(run, "dag.task") == "dag.task"
 
-        assert label("SELECT 1 /* airflow_provider_amc key=abc */") == label("SELECT   1 -- another\n")
-        assert label("SELECT 1") != label("SELECT 2")
-        assert label("SELECT 1").startswith("adhoc_")
-        assert label(None) == "adhoc"
+    @pytest.mark.parametrize("workflow_id", ["reach", "transient_123"])
+    def test_runs_with_other_parameters_have_other_names(self, workflow_id: str) -> None:
+        def label(**values: Any) -> str:
+            return workflow_label(execution(workflowId=workflow_id, parameterValues=values), "dag.task")
+
+        assert label(brand="a", days="7") == label(days="7", brand="a")
+        assert len({label(), label(brand="a"), label(brand="b"), label(brand=["a"])}) == 4
+        assert label(brand="a").startswith(label())
 
 
 class TestFailure:

@@ -43,7 +43,9 @@ def execution(**fields: Any) -> Execution:
     )  # fmt: skip
 
 
-def land(s3: Any, bucket: str, results: Any, file_format: str = "csv", **fields: Any) -> Landing:
+def land(
+    s3: Any, bucket: str, results: Any, file_format: str = "csv", instance_id: str = "amcone", **fields: Any
+) -> Landing:
     return land_in_s3(
         s3,
         execution(**fields),
@@ -51,7 +53,7 @@ def land(s3: Any, bucket: str, results: Any, file_format: str = "csv", **fields:
         bucket=bucket,
         prefix="amc",
         label="reach",
-        instance_id="amcone",
+        instance_id=instance_id,
         file_format=file_format,
     )
 

@@ -12,6 +12,7 @@ from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
     AmcDeadlineError,
     AmcExecutionCancelledError,
+    AmcExecutionError,
     AmcExecutionFailedError,
     AmcExecutionRejectedError,
     AmcNotFoundError,
@@ -141,6 +142,10 @@ class TestBadInput:
             ({"window": last_days(1)}, "one of them is needed"),
             ({"sql": SQL}, "No time window is stated"),
             ({"sql": SQL, "window": last_days(1), "time_window_type": "ALL"}, "Two time windows"),
+            (
+                {"workflow_id": "wf", "window": last_days(1), "input_schema": "sandbox"},
+                "input_schema describe a query of the DAG (sql=)",
+            ),
             ({"sql": SQL, "window": "last week"}, "must come from airflow_provider_amc.windows"),
         ],
     )
@@ -164,6 +169,10 @@ class TestBadInput:
             ({"time_window_type": "YESTERDAY"}, "is not one of AMC's"),
             ({"workflow_id": "no spaces please"}, "no spaces please"),
             ({"workflow_execution_timeout_seconds": 60}, "900"),
+            ({"workflow_execution_timeout_seconds": 90000}, "86400"),
+            ({"workflow_execution_timeout_seconds": "abc"}, "must be a whole number from 900 to 86400"),
+            ({"workflow_execution_timeout_seconds": 900.5}, "must be a whole number from 900 to 86400"),
+            ({"advertisers": ["1"]}, "advertisers must be a list of mappings"),
             ({"timeout": -1}, "timeout must be a positive number"),
             ({"poll_interval": 0}, "poll_interval must be a positive number"),
         ],
@@ -228,6 +237,25 @@ class TestWaiting:
         execution_id = execute().execute(task_context())
         assert statuses(amc_default) == {execution_id: "SUCCEEDED"}
 
+    @pytest.mark.parametrize(("fault", "outcome"), [(None, None), ("Too big", AmcExecutionFailedError)])
+    def test_what_the_trigger_saw_counts_when_amc_cannot_be_asked_again(
+        self, amc_default: EmulatorServer, fault: str | None, outcome: type[Exception] | None
+    ) -> None:
+        if fault:
+            amc_default.add_fault(operation="createWorkflowExecution", kind="fail", value="FAILED", reason=fault)
+        operator, context = execute(deferrable=True), task_context()
+        event = event_of(deferred(operator, context).trigger)
+        amc_default.add_fault(operation="getWorkflowExecution", kind="status", status=404, times=None)
+        if outcome is None:
+            assert operator.execute_complete(context, event=event) == event["workflow_execution_id"]
+        else:
+            with pytest.raises(outcome, match="Too big"):
+                operator.execute_complete(context, event=event)
+
+    def test_trigger_without_an_event(self, amc_default: EmulatorServer) -> None:
+        with pytest.raises(AmcExecutionError, match="sent no event"):
+            execute(deferrable=True).execute_complete(task_context(), event=None)
+
     def test_unknown_status_is_waited_out(self, amc_default: EmulatorServer) -> None:
         amc_default.add_fault(operation="getWorkflowExecution", kind="unknown_status", value="POLISHING", times=3)
         execution_id = execute().execute(task_context())
@@ -266,6 +294,51 @@ class TestEnding:
             operator.execute(task_context())
         operator.on_kill()
         assert set(statuses(slow).values()) <= {"PENDING", "RUNNING"}
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_kill_during_the_submission_cancels(self, slow: EmulatorServer, mocker: Any, deferrable: bool) -> None:
+        operator = execute(deferrable=deferrable)
+        submit = operator._submit
+
+        def killed_before_the_answer_is_seen(*arguments: Any) -> Any:
+            execution = submit(*arguments)
+            operator.on_kill()
+            return execution
+
+        mocker.patch.object(operator, "_submit", side_effect=killed_before_the_answer_is_seen)
+        with pytest.raises(AmcExecutionError, match="was killed while it submitted"):
+            operator.execute(task_context())
+        assert list(statuses(slow).values()) == ["CANCELLED"]
+
+    def test_kill_while_the_token_is_refreshed_does_not_hang(self, slow: EmulatorServer, mocker: Any) -> None:
+        """A kill arrives as a signal in the thread that may hold the lock of the tokens."""
+        from airflow_provider_amc.client.auth import forget_tokens
+
+        operator = execute(wait_for_completion=False)
+        operator._running = operator.execute(task_context())
+        tokens = operator.client._transport.tokens
+        forget_tokens()
+        refresh = tokens._refresh
+        killed: list[bool] = []
+
+        def killed_meanwhile(*arguments: Any, **named: Any) -> Any:
+            if not killed:
+                killed.append(True)
+                operator.on_kill()
+            return refresh(*arguments, **named)
+
+        slow.advance_clock(10)
+        tokens.reject(tokens.get(retry=operator.client._transport.retry))
+        mocker.patch.object(tokens, "_refresh", side_effect=killed_meanwhile)
+        operator.client.instances.list()
+        assert killed
+        assert list(statuses(slow).values()) == ["CANCELLED"]
+
+    def test_link_that_cannot_be_stored_does_not_fail_the_task(self, amc_default: EmulatorServer, mocker: Any) -> None:
+        context = task_context()
+        mocker.patch.object(context["ti"], "xcom_push", side_effect=RuntimeError("database is away"))
+        execution_id = execute().execute(context)
+        assert statuses(amc_default) == {execution_id: "SUCCEEDED"}
 
     def test_kill_before_the_submission_does_nothing(self, slow: EmulatorServer) -> None:
         execute().on_kill()

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_amc.emulator.server import EmulatorServer
-from airflow_provider_amc.exceptions import AmcDeadlineError, AmcExecutionFailedError, AmcNotFoundError
+from airflow_provider_amc.exceptions import AmcExecutionFailedError, AmcNotFoundError
 from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.sensors.execution import AmcWorkflowExecutionSensor
 from tests.tasks import event_of, run_through, task_context
@@ -83,11 +83,22 @@ def test_outage_is_waited_out(amc_default: EmulatorServer, mocker: Any) -> None:
 def test_deadline_leaves_the_execution_running(amc_default: EmulatorServer) -> None:
     amc_default.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
     execution_id = started()
-    with pytest.raises(AmcDeadlineError, match=execution_id):
+    with pytest.raises(AirflowSensorTimeout, match=execution_id):
         run_through(sensor(execution_id, deferrable=True, timeout=0.05), task_context())
     assert not AmcHook().get_conn().executions.get(execution_id).is_finished
 
 
-def test_unknown_execution(amc_default: EmulatorServer) -> None:
+def test_unknown_execution(amc_default: EmulatorServer, mocker: Any) -> None:
+    """A new execution may be invisible for some seconds, one that stays so does not exist."""
+    waiting = sensor("0000")
+    clock = mocker.patch("airflow_provider_amc.sensors.execution.time.monotonic", return_value=1000.0)
+    assert waiting.poke(task_context()) is False
+    clock.return_value += 61
     with pytest.raises(AmcNotFoundError, match="does not exist"):
-        sensor("0000").poke(task_context())
+        waiting.poke(task_context())
+
+
+def test_skips_at_the_deadline_if_it_never_fails(amc_default: EmulatorServer) -> None:
+    amc_default.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
+    with pytest.raises(AirflowSkipException, match="did not finish in time"):
+        run_through(sensor(started(), deferrable=True, timeout=0.05, soft_fail=True), task_context())

@@ -14,6 +14,7 @@ from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
     AmcConfigurationError,
     AmcExecutionFailedError,
+    AmcLoadError,
     AmcNotReadyError,
     AmcValidationError,
 )
@@ -128,7 +129,7 @@ def test_ad_hoc_query_has_a_stable_key(s3: Any, amc_default: EmulatorServer) -> 
 
     first, second = land(run()), land(run())
     assert first == second
-    assert re.search(r"/workflow=adhoc_[0-9a-f]{12}/", first["manifest"])
+    assert re.search(r"/workflow=[\w.-]+\.land/", first["manifest"])
     assert "/workflow=my_report/" in land(run(), workflow_name="my_report")["manifest"]
 
 
@@ -143,6 +144,32 @@ class TestBadInput:
     def test_missing_bucket(self, s3: Any, execution_id: str) -> None:
         with pytest.raises(AmcConfigurationError, match="S3 bucket 'no-such-bucket' does not exist"):
             land(execution_id, s3_bucket="no-such-bucket")
+
+    @pytest.mark.parametrize("bucket", ["", "s3://amc-results", "amc-results/amc"])
+    def test_bucket_that_is_an_address(self, s3: Any, bucket: str) -> None:
+        with pytest.raises(AmcValidationError, match="s3_bucket must be the name of a bucket alone"):
+            land("unused", s3_bucket=bucket)
+
+    def test_unreachable_s3(self, s3: Any, execution_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection("http://127.0.0.1:9"))
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        with pytest.raises(AmcConfigurationError, match="cannot be reached with the connection 'aws_default'"):
+            land(execution_id)
+
+    def test_place_of_another_instance(self, s3: Any, execution_id: str) -> None:
+        other = AmcExecuteWorkflowOperator(
+            task_id="run",
+            sql=SQL,
+            window=last_days(7),
+            poll_interval=0.01,
+            instance_id="amcsandbox",
+            require_synthetic_data=True,
+        ).execute(task_context())
+        first = land(execution_id, workflow_name="reach")
+        with pytest.raises(AmcLoadError, match="holds the result of the AMC instance amcemulator") as caught:
+            land(other, workflow_name="reach", instance_id="amcsandbox")
+        assert "s3_prefix" in str(caught.value)
+        assert land(execution_id, workflow_name="reach") == first
 
     def test_unknown_format(self, s3: Any, execution_id: str) -> None:
         with pytest.raises(

@@ -115,7 +115,41 @@ def test_instances_share_a_table(emulator: EmulatorServer, warehouse: Any, monke
     assert sorted(warehouse("SELECT DISTINCT _amc_instance_id FROM reach")) == [("amcemulator",), ("amcsandbox",)]
 
 
+def test_runs_with_other_parameters_do_not_replace_each_other(amc_default: EmulatorServer, warehouse: Any) -> None:
+    sql = SQL.replace("GROUP BY", "WHERE device_type = CUSTOM_PARAMETER('device') GROUP BY")
+    parameters = [{"name": "device", "dataType": "STRING"}]
+
+    def run_for(device: str) -> str:
+        return AmcExecuteWorkflowOperator(
+            task_id="run",
+            sql=sql,
+            input_parameters=parameters,
+            parameter_values={"device": device},
+            window=last_days(7),
+            poll_interval=0.01,
+        ).execute(task_context())
+
+    rows = load(run_for("TV"))["rows"] + load(run_for("Phone"))["rows"]
+    load(run_for("Phone"))
+    assert rows > 0
+    assert warehouse("SELECT count(*) FROM reach") == [(rows,)]
+
+
+def test_different_tasks_may_share_a_table(amc_default: EmulatorServer, warehouse: Any) -> None:
+    execution_id = run()
+    rows = load(execution_id)["rows"]
+    load(execution_id, task_id="load_also")
+    assert warehouse("SELECT count(*) FROM reach") == [(2 * rows,)]
+
+
 class TestBadInput:
+    def test_unreachable_database(self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "u", "password": "not-shown"}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_DEFAULT", json.dumps(connection))
+        with pytest.raises(AmcLoadError, match="could not connect to load into reach") as caught:
+            load(run())
+        assert "not-shown" not in str(caught.value)
+
     @pytest.mark.parametrize("table", ["my table", 'my"table', "it's", "a.b.c.d", "", "drop;", "1st"])
     def test_table_names_that_need_quotes(self, amc_default: EmulatorServer, warehouse: Any, table: str) -> None:
         with pytest.raises(AmcValidationError, match=re.escape(f"Table name {table!r} does not work")):

@@ -91,6 +91,23 @@ def test_connection_that_is_mended_during_the_wait(
     assert event_of(trigger(execution_id))["status"] == "finished"
 
 
+def test_execution_that_amc_does_not_know(amc_default: EmulatorServer) -> None:
+    """Not visible at first is no reason to end, for minutes it is."""
+    unknown = "00000000-0000-0000-0000-000000000000"
+    event = event_of(trigger(unknown, deadline=time.time() + 0.05, cancel_on_kill=False))
+    assert (event["status"], "does not exist" in event["problem"]) == ("deadline", True)
+    assert event_of(trigger(unknown, started=time.time() - 121))["status"] == "missing"
+
+
+def test_triggers_of_a_process_share_their_connections(amc_default: EmulatorServer) -> None:
+    async def clients() -> set[int]:
+        hooks = [AmcHook(), AmcHook(), AmcHook(instance_id="amcsandbox"), AmcHook(instance_id="amcsandbox")]
+        found = [await hook.aget_conn() for hook in hooks]
+        return {id(client) for client in found}
+
+    assert len(asyncio.run(clients())) == 2
+
+
 def test_deadline_cancels(amc_default: EmulatorServer) -> None:
     amc_default.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
     execution_id = started()

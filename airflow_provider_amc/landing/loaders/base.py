@@ -51,7 +51,7 @@ class TableLoader:
         :returns: number of rows loaded.
         :raises AmcLoadError: the result does not fit, or the database refused it. The table is as it was before.
         """
-        with closing(self.connect()) as connection:
+        with closing(self._connected(load)) as connection:
             try:
                 existing = self.existing_columns(connection, load)
                 if existing is not None:
@@ -67,6 +67,18 @@ class TableLoader:
                     f"{type(self.hook).__name__} could not load into {load.table}: {problem}. "
                     "The transaction was rolled back, the table is as it was before."
                 ) from None
+
+    def _connected(self, load: Load) -> Any:
+        try:
+            return self.connect()
+        except (AmcError, OSError, ImportError):
+            raise
+        except Exception as error:
+            problem = without_values(error, load.table.parts)
+            raise AmcLoadError(
+                f"{type(self.hook).__name__} could not connect to load into {load.table}: {problem}. "
+                "Nothing was loaded."
+            ) from None
 
     def check_fit(self, load: Load, existing: Mapping[str, str | None]) -> None:
         """Check that the result fits into the table.
