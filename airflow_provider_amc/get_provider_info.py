@@ -1,7 +1,7 @@
 """What Airflow reads about this provider before it imports anything of it.
 
-The connection form is declared here as data: from Airflow 3.2 on the web UI builds it from this dictionary alone and
-never imports the hook. Keep this module free of imports, every Airflow process calls it at its start.
+The connection form is declared here as data: from Airflow 3.2 on the web UI builds it from this dictionary, and from 3.3
+on without importing the hook. Keep this module free of imports, every Airflow process calls it at its start.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from airflow_provider_amc.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).resolve().parent.parent
 FORM_IS_DATA = Version(airflow_version) >= Version("3.2")
+HOOK_STAYS_OUT = Version(airflow_version) >= Version("3.3")
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,12 @@ print("RESULT", json.dumps({
 """
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
-    assert json.loads(line.removeprefix("RESULT ")) == {
+    found = json.loads(line.removeprefix("RESULT "))
+    if not HOOK_STAYS_OUT:
+        found[
+            "imported"
+        ] = []  # Airflow 3.2 takes the form from the declaration, but imports the hooks of all providers
+    assert found == {
         "name": "Amazon Marketing Cloud",
         "fields": [
             "account_id",
