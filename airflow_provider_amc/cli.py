@@ -86,13 +86,15 @@ def emulator(
     now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Run a local AMC: Login with Amazon, the AMC API, result files and control endpoints on one port."""
-    try:
-        from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer
-        from airflow_provider_amc.emulator.store import StateDirectoryInUseError
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("airflow_provider_amc"):
-            raise
-        _fail(f"The emulator needs {error.name}: pip install 'airflow-provider-amc[emulator]'")
+    from importlib.util import find_spec
+
+    # Airflow itself brings two of the three along, so that a failing import would not tell.
+    missing = [name for name in ("duckdb", "fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
+        _fail(f"The emulator needs {', '.join(missing)}: pip install 'airflow-provider-amc[emulator]'")
+    from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer
+    from airflow_provider_amc.emulator.store import StateDirectoryInUseError
+
     try:
         config = EmulatorConfig(
             host=host,

@@ -61,17 +61,18 @@ def test_wrong_choice():
     assert run("emulator", "--speed", "slow").exit_code == 2
 
 
-def test_missing_extra_says_how_to_get_it():
+@pytest.mark.parametrize("module", ["duckdb", "fastapi", "uvicorn"])
+def test_missing_extra_says_how_to_get_it(module):
     script = (
         "import sys\n"
-        "sys.modules['uvicorn'] = None\n"
+        f"sys.modules['{module}'] = None\n"
         "sys.argv = ['amc', 'emulator']\n"
         "from airflow_provider_amc.cli import main\n"
         "main()\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 1
-    assert "pip install 'airflow-provider-amc[emulator]'" in result.stderr
+    assert f"The emulator needs {module}: pip install 'airflow-provider-amc[emulator]'" in result.stderr
     assert "Traceback" not in result.stderr
 
 
