@@ -41,7 +41,7 @@ _CONN_FIELDS: dict[str, Any] = {
     },
     "region": {
         "label": "Region",
-        "description": "Region of the AMC account: NA (Americas), EU (Europe, Middle East, India) or FE (Far East).",
+        "description": "Region of the AMC account: NA (Americas), EU (Europe, Middle East) or FE (Asia Pacific).",
         "schema": {"type": "string", "enum": ["NA", "EU", "FE"], "default": "NA"},
     },
     "account_id": {
