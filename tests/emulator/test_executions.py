@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 import pytest
+
+from tests.emulator.standin import StandIn
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CREATED_FIELDS = {
@@ -328,6 +331,21 @@ def test_timeout_is_virtual(served):
     done = api.until(execution_id)
     assert done["status"] == "FAILED"
     assert "timed out after 900 seconds" in done["statusReason"]
+
+
+def test_clock_that_jumps_before_the_check_does_not_delay_the_run(served, mocker):
+    checked, compile_query = threading.Event(), StandIn.compile
+
+    def compile_late(*arguments: Any, **named: Any) -> Any:
+        assert checked.wait(30)
+        return compile_query(*arguments, **named)
+
+    mocker.patch.object(StandIn, "compile", compile_late)
+    served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=600)
+    execution_id = served.api.run()["workflowExecutionId"]
+    served.server.advance_clock(3600)
+    checked.set()
+    assert served.api.until(execution_id)["status"] == "SUCCEEDED"
 
 
 def test_overlap_rule(serve):
