@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.emulator.data.tabledata import TableData
+from airflow_provider_amc.emulator.data.tabledata import USER_KEY_TYPE, TableData
 from airflow_provider_amc.emulator.data.tables import TABLES
 from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.coerce import quote_name
 from airflow_provider_amc.sql.scopes import Field
-from airflow_provider_amc.sql.sources import TableFinder, TableSource
+from airflow_provider_amc.sql.sources import USER_KEY, TableFinder, TableSource
 from airflow_provider_amc.sql.types import from_duckdb, parse_type, to_duckdb
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SyntheticTable:
 
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
-        typed = [(name, to_duckdb(self.fields[name].type)) for name in columns]
+        typed = [(name, USER_KEY_TYPE if name == USER_KEY else to_duckdb(self.fields[name].type)) for name in columns]
         return self.data.read(typed, start, end, for_audiences=self.for_audiences)
 
 
@@ -62,15 +62,21 @@ class LoadedTable:
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
         if self.stored is None:
-            items = [f"CAST(NULL AS {to_duckdb(self.fields[name].type)}) AS {quote_name(name)}" for name in columns]
+            items = [f"CAST(NULL AS {self._kind(name)}) AS {quote_name(name)}" for name in columns]
             return f"SELECT {', '.join(items) or 'TRUE AS row'} WHERE FALSE"
-        items = [quote_name(name) for name in columns]
+        items = [
+            f"CAST(user_id AS VARCHAR) AS {quote_name(name)}" if name == USER_KEY else quote_name(name)
+            for name in columns
+        ]
         where = ""
         if self.time_column is not None:
             # Rows without a time belong to every window, so that a user's test rows need none
             column = quote_name(self.time_column)
             where = f" WHERE {column} IS NULL OR ({column} >= {start} AND {column} < {end})"
         return f"SELECT {', '.join(items) or 'TRUE AS row'} FROM {quote_name(self.stored)}{where}"
+
+    def _kind(self, name: str) -> str:
+        return "VARCHAR" if name == USER_KEY else to_duckdb(self.fields[name].type)
 
 
 class TableRegistry:

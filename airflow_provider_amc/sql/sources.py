@@ -10,6 +10,11 @@ from typing import Protocol
 from airflow_provider_amc.sql.scopes import Field
 
 
+#: Name of a column that no query can write: a cheap key of the user behind a row, NULL where ``user_id`` is NULL. It has
+#: the same number of distinct values as ``user_id``.
+USER_KEY = "$user"
+
+
 class TableSource(Protocol):
     """A table that a query may name."""
 
@@ -24,7 +29,8 @@ class TableSource(Protocol):
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """DuckDB SQL of a query for some columns of the rows in a time window.
 
-        :param columns: names of the columns to return; may be empty, the rows count all the same.
+        :param columns: names of the columns to return; may be empty, the rows count all the same. A table with a
+            column ``user_id`` also has :data:`USER_KEY`.
         :param start: DuckDB SQL of the first moment of the window.
         :param end: DuckDB SQL of the first moment after it.
         """

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from airflow_provider_amc.emulator.data import chance
 from airflow_provider_amc.emulator.data.tables import TABLES
 from airflow_provider_amc.emulator.engine import Engine
+from airflow_provider_amc.emulator.tables import SyntheticTable, TableRegistry, _fields
 from airflow_provider_amc.sql import catalogue
+from airflow_provider_amc.sql.sources import USER_KEY
 
 NOW = dt.datetime(2026, 6, 15, 12, 0)
 ALL = (dt.datetime(2025, 1, 1), dt.datetime(2027, 1, 1))
@@ -371,3 +373,30 @@ def test_sponsored_campaigns_have_two_ids(engine: Engine) -> None:
     assert all(str(row["campaign_id"]) != row["campaign_id_string"] for row in found)
     dsp = rows(engine, "SELECT campaign_id, campaign_id_string FROM dsp_impressions GROUP BY 1, 2")
     assert all(str(row["campaign_id"]) == row["campaign_id_string"] for row in dsp)
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_the_key_of_a_user_stands_for_the_user_id(engine: Engine, table: str) -> None:
+    one(engine, "COUNT(*) AS n", table)
+    sql = SyntheticTable(table, _fields(catalogue.get_table(table)), TABLES[table]).read(
+        [USER_KEY, "user_id"], "TIMESTAMP '2025-01-01'", "TIMESTAMP '2027-01-01'"
+    )
+    cursor = engine._connection.cursor()
+    found = cursor.execute(
+        f"""SELECT count(DISTINCT "{USER_KEY}") = count(DISTINCT user_id), count("{USER_KEY}") = count(user_id),
+        count(DISTINCT ("{USER_KEY}", user_id)) FILTER (user_id IS NOT NULL) = count(DISTINCT user_id), count(user_id) > 0 FROM ({sql}) AS t""",
+        {name: value for name, value in engine._values(frozenset({"now", "oldest", "seed"}), NOW, NOW).items()},
+    ).fetchone()
+    assert found == (True, True, True, True)
+
+
+def test_the_key_of_a_loaded_user_is_the_user_id() -> None:
+    connection = duckdb.connect()
+    registry = TableRegistry()
+    registry.load(connection, "dsp_clicks", [{"user_id": "b"}, {"user_id": None}, {"user_id": "a"}])
+    registry.load(connection, "my_buyers", [{"User_Id": "x", "n": 1}])
+    for name, expected in (("dsp_clicks", [None, "a", "b"]), ("my_buyers", ["x"]), ("amazon_your_garage", [])):
+        source = registry.finder(None)(None, name)
+        assert source is not None
+        found = connection.execute(source.read([USER_KEY], "TIMESTAMP '2025-01-01'", "TIMESTAMP '2027-01-01'"))
+        assert sorted((row[0] for row in found.fetchall()), key=lambda key: key or "") == expected

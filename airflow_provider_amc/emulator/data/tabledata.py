@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_provider_amc.sql.sources import USER_KEY
+
 _ALIAS = re.compile(r"\b([a-z])\.")
 
 
@@ -94,8 +96,11 @@ def pick(values: Sequence[str | int | None], key: str, salt: int) -> str:
     return f"[{items}][1 + chance_pick({key}, {salt}, {len(values)})]"
 
 
+#: DuckDB type of the key of a user.
+USER_KEY_TYPE = "INTEGER"
 #: The id of a user, and what kind of id it is.
 USER_COLUMNS = {
+    USER_KEY: "f.u",
     "user_id": "CASE WHEN f.u IS NOT NULL THEN 'amc-' || md5('user-' || $seed || '-' || f.u) END",
     "user_id_type": (
         "CASE WHEN f.u IS NOT NULL THEN "
