@@ -9,7 +9,6 @@ from typing import Protocol
 
 from airflow_provider_amc.sql.scopes import Field
 
-
 #: Name of a column that no query can write: a cheap key of the user behind a row, NULL where ``user_id`` is NULL. It has
 #: the same number of distinct values as ``user_id``.
 USER_KEY = "$user"

@@ -385,7 +385,7 @@ def test_the_key_of_a_user_stands_for_the_user_id(engine: Engine, table: str) ->
     found = cursor.execute(
         f"""SELECT count(DISTINCT "{USER_KEY}") = count(DISTINCT user_id), count("{USER_KEY}") = count(user_id),
         count(DISTINCT ("{USER_KEY}", user_id)) FILTER (user_id IS NOT NULL) = count(DISTINCT user_id), count(user_id) > 0 FROM ({sql}) AS t""",
-        {name: value for name, value in engine._values(frozenset({"now", "oldest", "seed"}), NOW, NOW).items()},
+        engine._values(frozenset({"now", "oldest", "seed"}), NOW, NOW),
     ).fetchone()
     assert found == (True, True, True, True)
 
