@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_amc.emulator.clock import zulu
 from airflow_provider_amc.emulator.config import EmulatorConfig
 from airflow_provider_amc.emulator.files import write_result
-from airflow_provider_amc.emulator.queries import Queries, QueryError
+from airflow_provider_amc.emulator.queries import Queries, QueryError, RunSettings
 from airflow_provider_amc.emulator.record import ExecutionRecord
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ class Jobs:
         instance_type = self._types.get(record.instance_id, "STANDARD")
         if instance_type == "SANDBOX" and not record.require_synthetic_data:
             raise QueryError("Workflow executions on a sandbox instance must set requireSyntheticData to true.")
-        return self._queries.compile(
-            record.definition,
-            instance_type=instance_type,
-            parameter_values=record.parameter_values,
+        run = RunSettings(
             window=(record.window_start, record.window_end),
+            parameter_values=record.parameter_values,
+            synthetic_data=record.require_synthetic_data,
+            uncontrolled=record.disable_aggregation_controls,
         )
+        return self._queries.compile(record.definition, instance_type=instance_type, run=run)
 
     def compute(
         self, record: ExecutionRecord, compiled: CompiledQuery | None, interrupted: threading.Event

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,46 @@ _BATCH_ROWS = 65_536
 
 class QueryError(Exception):
     """The query cannot be compiled or run; the text is AMC's."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What one execution adds to the definition of its workflow.
+
+    :param window: start and end, epoch seconds.
+    :param parameter_values: values of the workflow's parameters.
+    :param synthetic_data: read only data sets of synthetic data (``requireSyntheticData``).
+    :param uncontrolled: apply no privacy controls (``disableAggregationControls``).
+    """
+
+    window: tuple[float, float]
+    parameter_values: dict[str, Any] = field(default_factory=dict)
+    synthetic_data: bool = False
+    uncontrolled: bool = False
+
+
+def privacy_controls(
+    definition: dict[str, Any], *, instance_type: str, run: RunSettings | None
+) -> dict[str, str | None] | None:
+    """What the privacy engine has to know of a workflow; ``None`` when nothing is protected.
+
+    AMC applies its controls unless ``disableAggregationControls`` switches them off; only over synthetic data, so on a
+    sandbox, that gives output (AMC API documentation, ``disableAggregationControls``; "AMC sandbox"). A definition for
+    the sandbox is checked without them, for only its executions tell whether they are on.
+
+    :param definition: the workflow.
+    :param instance_type: ``STANDARD`` or ``SANDBOX``.
+    :param run: the execution, ``None`` while a workflow is only checked.
+    :returns: ``filtering``, and the names of the columns ``discriminator``, ``user_count`` and ``reason`` if wanted.
+    """
+    if run.uncontrolled if run is not None else instance_type == "SANDBOX":
+        return None
+    return {
+        "filtering": definition.get("privacyFilteringBehavior") or "REMOVE_ROWS",
+        "discriminator": definition.get("filteredMetricsDiscriminatorColumn") or None,
+        "user_count": definition.get("distinctUserCountColumn") or None,
+        "reason": definition.get("filteredReasonColumn") or None,
+    }
 
 
 def default_engine(seed: int, scale: str, now: datetime) -> Engine:
@@ -84,34 +125,28 @@ class Queries:
                 self._engine = None
 
     def compile(
-        self,
-        definition: dict[str, Any],
-        *,
-        instance_type: str,
-        parameter_values: dict[str, Any] | None = None,
-        window: tuple[float, float] | None = None,
+        self, definition: dict[str, Any], *, instance_type: str, run: RunSettings | None = None
     ) -> CompiledQuery:
         """Compile a workflow's SQL and compare it with the output columns it promises.
 
         :param definition: the workflow.
         :param instance_type: ``STANDARD`` or ``SANDBOX``.
-        :param parameter_values: values of a run; ``None`` checks a definition without running it.
-        :param window: start and end of a run, epoch seconds.
+        :param run: the execution; ``None`` checks a definition without running it.
         :raises QueryError: with AMC's text.
         """
         if not definition.get("sqlQuery"):
             raise QueryError("Workflows in the legacy operations format of 'query' cannot be run by this emulator.")
         declared = definition.get("inputParameters") or []
-        if parameter_values is not None:
-            _check_values(declared, parameter_values)
+        if run is not None:
+            _check_values(declared, run.parameter_values)
         from airflow_provider_amc.emulator.engine import AmcSqlError
 
-        start, end = (_naive(moment) for moment in window) if window else (None, None)
+        start, end = (_naive(moment) for moment in run.window) if run is not None else (None, None)
         try:
             compiled = self.engine().compile(
                 definition["sqlQuery"],
                 input_parameters=declared,
-                parameter_values=parameter_values or {},
+                parameter_values=run.parameter_values if run is not None else {},
                 input_schema=definition.get("inputSchema"),
                 instance_type=instance_type,
                 window_start=start,
