@@ -89,7 +89,7 @@ def emulator(
     from importlib.util import find_spec
 
     # Airflow itself brings two of the three along, so that a failing import would not tell.
-    missing = [name for name in ("duckdb", "fastapi", "uvicorn") if find_spec(name) is None]
+    missing = [name for name in ("duckdb", "starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         _fail(f"The emulator needs {', '.join(missing)}: pip install 'airflow-provider-amc[emulator]'")
     from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer

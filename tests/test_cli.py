@@ -61,7 +61,7 @@ def test_wrong_choice():
     assert run("emulator", "--speed", "slow").exit_code == 2
 
 
-@pytest.mark.parametrize("module", ["duckdb", "fastapi", "uvicorn"])
+@pytest.mark.parametrize("module", ["duckdb", "starlette", "uvicorn"])
 def test_missing_extra_says_how_to_get_it(module):
     script = (
         "import sys\n"
@@ -80,7 +80,7 @@ def test_import_is_light():
     script = (
         "import sys\n"
         "import airflow_provider_amc.cli\n"
-        "heavy = {'airflow', 'boto3', 'duckdb', 'fastapi', 'pandas', 'pyarrow', 'sqlglot', 'uvicorn'}\n"
+        "heavy = {'airflow', 'boto3', 'duckdb', 'pandas', 'pyarrow', 'sqlglot', 'starlette', 'uvicorn'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)

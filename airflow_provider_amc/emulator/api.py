@@ -28,6 +28,7 @@ JSON = "application/json"
 OCTETS = "application/octet-stream"
 _PAGE_LIMIT = 100
 _SCOPE = "advertising::campaign_management"
+_STATUSES = frozenset({400, 401, 403, 429, 500})
 _ID = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -156,7 +157,18 @@ class Operation:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", re.compile(re.sub(r"{[^}]+}", "[^/]+", self.path)))
+        object.__setattr__(self, "pattern", re.compile(re.sub(r"{([^}]+)}", r"(?P<\1>[^/]+)", self.path)))
+
+    @property
+    def is_amc(self) -> bool:
+        """Is it one of AMC's own, so that Amazon's OpenAPI files describe its answers?"""
+        return self.path.startswith("/amc/")
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """Error statuses that Amazon's OpenAPI files name for it; gateways in front of AMC know more of them."""
+        single = self.path.endswith(("}", "/downloadUrls", "/advertisers"))
+        return _STATUSES | ({404} if single else set()) | ({415} if self.id == "getInstance" else set())
 
 
 def check_headers(call: Call) -> None:

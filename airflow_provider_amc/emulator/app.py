@@ -1,22 +1,20 @@
-"""The application: one table of operations becomes a FastAPI application on one port."""
+"""The application: one table of operations becomes an ASGI application on one port."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import traceback
 
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_amc.emulator import admin, control, datasources, executions, lwa, results, schedules, workflows
-from airflow_provider_amc.emulator.api import JSON, Call, Operation, check_headers
+from airflow_provider_amc.emulator.api import Call, Operation, check_headers
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import ApiError, amc_error, gateway_error
 from airflow_provider_amc.emulator.gateway import Connections, Gateway, error_response
+from airflow_provider_amc.emulator.routes import Route, Routes
 
 log = logging.getLogger(__name__)
 
@@ -32,32 +30,53 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def _endpoint(emulator: Emulator, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
-    by_the_spec = emulator.config.envelope == "wrapped"
-    media_type = (operation.spec_media_type or operation.media_type) if by_the_spec else JSON
+class Endpoints:
+    """Calls the handler of a request that the gateway has let through.
 
-    async def endpoint(request: Request) -> Response:
-        call = Call(emulator, request, operation)
+    :param emulator: the emulator; the application's lifespan starts and stops it.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI scope: a request, or the life of the application."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            response = await self._answer(Request(scope, receive), scope["amc.route"])
+            await response(scope, receive, send)
+
+    async def _answer(self, request: Request, route: Route) -> Response:
+        request_id, operation = request.scope["amc.request_id"], route.operation
+        if operation is None:
+            # What the API gateway answers for a path or method it does not route.
+            status, text = (403, "Missing Authentication Token") if route.known_path else (404, "Not Found")
+            return error_response(gateway_error(status, text), request_id)
+        call = Call(self._emulator, request, operation)
         try:
             check_headers(call)
             return await operation.handler(call)
         except ApiError as error:
-            body = error.body
-            if operation.id == "listAccounts" and "details" in body:
-                error.body = {"message": body["details"], "requestId": None}
-            return error_response(error, request.scope["amc.request_id"], media_type)
+            return error_response(error, request_id, operation, self._emulator.config.envelope)
         except Exception:
             log.exception("%s failed inside the emulator", operation.id)
-            return error_response(amc_error(500, "Internal server error"), request.scope["amc.request_id"])
+            broken = amc_error(500, "Internal server error")
+            return error_response(broken, request_id, operation, self._emulator.config.envelope)
 
-    return endpoint
-
-
-async def _no_such_path(request: Request, error: Exception) -> Response:
-    """What the API gateway answers for a path or method it does not route."""
-    known = isinstance(error, HTTPException) and error.status_code == 405
-    answer = gateway_error(403, "Missing Authentication Token") if known else gateway_error(404, "Not Found")
-    return error_response(answer, request.scope["amc.request_id"])
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        started = False
+        try:
+            async with self._emulator.running():
+                await send({"type": "lifespan.startup.complete"})
+                started = True
+                await receive()
+        except BaseException:
+            kind = "lifespan.shutdown.failed" if started else "lifespan.startup.failed"
+            await send({"type": kind, "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def create_app(emulator: Emulator, connections: Connections | None = None) -> ASGIApp:
@@ -66,20 +85,4 @@ def create_app(emulator: Emulator, connections: Connections | None = None) -> AS
     :param emulator: the emulator; the application's lifespan starts and stops it.
     :param connections: open connections by client address, so that failures on order can cut them.
     """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with emulator.running():
-            yield
-
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    for operation in OPERATIONS:
-        app.add_api_route(
-            operation.path,
-            _endpoint(emulator, operation),
-            methods=[operation.method],
-            name=operation.id,
-            response_model=None,
-        )
-    app.add_exception_handler(HTTPException, _no_such_path)
-    return Gateway(app, emulator, OPERATIONS, connections if connections is not None else {})
+    return Gateway(Endpoints(emulator), emulator, Routes(OPERATIONS), connections if connections is not None else {})

@@ -13,12 +13,11 @@ import socket
 import struct
 import uuid
 from asyncio import Transport
-from collections.abc import Sequence
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_amc.emulator.api import Operation
+from airflow_provider_amc.emulator.api import JSON, Operation
 from airflow_provider_amc.emulator.clock import zulu_millis
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import (
@@ -31,6 +30,7 @@ from airflow_provider_amc.emulator.errors import (
 from airflow_provider_amc.emulator.faults import Fault
 from airflow_provider_amc.emulator.requestlog import masked_body, masked_headers, masked_query
 from airflow_provider_amc.emulator.results import s3_error
+from airflow_provider_amc.emulator.routes import Routes
 
 CONTROL_PREFIX = "/_emulator/"
 _BODY_LIMIT = 64 << 20
@@ -40,12 +40,30 @@ _CUT_PATIENCE_SECONDS = 5.0
 Connections = dict[tuple[str, int], Transport]
 
 
-def error_response(error: ApiError, request_id: str, media_type: str = "application/json") -> Response:
-    """An error as a response."""
+def error_response(
+    error: ApiError, request_id: str, operation: Operation | None = None, envelope: str = "flat"
+) -> Response:
+    """An error as a response.
+
+    :param error: the error.
+    :param request_id: id of the request.
+    :param operation: what was asked for, ``None`` for what nobody handles.
+    :param envelope: ``wrapped`` keeps to the shapes, media types and statuses of Amazon's OpenAPI files.
+    """
     if set(error.body) == {"Code", "Message"}:
         return s3_error(error.status, error.body["Code"], error.body["Message"], request_id)
-    body = {name: request_id if value is None else value for name, value in error.body.items()}
-    return Response(json.dumps(body), status_code=error.status, media_type=media_type, headers=error.headers)
+    status, body, media_type = error.status, dict(error.body), JSON
+    if operation is not None and operation.is_amc:
+        if operation.id == "listAccounts":
+            body = {"message": body.get("details") or body.get("message"), "requestId": None}
+        if envelope == "wrapped" and status < 500:
+            status = status if status in operation.statuses else 400
+            body = body if "details" in body or operation.id == "listAccounts" else {"details": body.get("message")}
+            body = body if "details" not in body else {**body, "code": str(status)}
+        if envelope == "wrapped" and status in operation.statuses:
+            media_type = operation.spec_media_type or operation.media_type
+    body = {name: request_id if value is None else value for name, value in body.items()}
+    return Response(json.dumps(body), status_code=status, media_type=media_type, headers=error.headers)
 
 
 class Gateway:
@@ -53,16 +71,14 @@ class Gateway:
 
     :param app: the handlers.
     :param emulator: the emulator.
-    :param operations: all operations, to name what a request asks for.
+    :param routes: finds the operation that a request asks for.
     :param connections: open connections, to cut one.
     """
 
-    def __init__(
-        self, app: ASGIApp, emulator: Emulator, operations: Sequence[Operation], connections: Connections
-    ) -> None:
+    def __init__(self, app: ASGIApp, emulator: Emulator, routes: Routes, connections: Connections) -> None:
         self._app = app
         self._emulator = emulator
-        self._operations = operations
+        self._routes = routes
         self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +88,9 @@ class Gateway:
             return
         request_id = scope["amc.request_id"] = uuid.uuid4().hex[:20].upper()
         body = await _whole_body(receive)
-        operation = self._operation(scope)
+        route = scope["amc.route"] = self._routes.find(scope["method"], scope["path"])
+        scope["path_params"] = route.parameters
+        operation = route.operation.id if route.operation else "unknown"
         control = scope["path"].startswith(CONTROL_PREFIX)
         entry: dict[str, object] = {}
         if not control:
@@ -101,26 +119,17 @@ class Gateway:
             entry["fault"] = fault.kind
         await self._deliver(scope, _Replay(body, receive), answer, operation, fault)
 
-    def _operation(self, scope: Scope) -> str:
-        for operation in self._operations:
-            if operation.method == scope["method"] and operation.pattern.fullmatch(scope["path"]):
-                return operation.id
-        return "unknown"
-
     async def _deliver(self, scope: Scope, receive: _Replay, send: Send, operation: str, fault: Fault | None) -> None:
         kind = fault.kind if fault is not None else None
-        request_id = scope["amc.request_id"]
         if fault is None or kind in ("revoked", "not_visible", "unknown_status", "duration", "fail"):
             scope["amc.fault"] = fault
             await self._app(scope, receive, send)
         elif kind == "status":
-            error = failure(fault.status or 503, operation, fault.headers)
-            await error_response(error, request_id)(scope, receive, send)
+            await self._refuse(scope, receive, send, failure(fault.status or 503, operation, fault.headers))
         elif kind == "token_expired":
-            await error_response(authentication_failed(), request_id)(scope, receive, send)
+            await self._refuse(scope, receive, send, authentication_failed())
         elif kind == "terms":
-            error = terms_not_accepted(self._emulator.config.terms_status)
-            await error_response(error, request_id)(scope, receive, send)
+            await self._refuse(scope, receive, send, terms_not_accepted(self._emulator.config.terms_status))
         elif kind == "delay":
             # A client that gives up does not undo what it asked for, so it is done then.
             with contextlib.suppress(TimeoutError):
@@ -134,9 +143,13 @@ class Gateway:
                 await self._cut(scope, receive)
             else:
                 error = gateway_error(fault.status or 504, "Endpoint request timed out", fault.headers)
-                await error_response(error, request_id)(scope, receive, send)
+                await self._refuse(scope, receive, send, error)
         else:
             await self._damaged(scope, receive, send, fault)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+        operation, envelope = scope["amc.route"].operation, self._emulator.config.envelope
+        await error_response(error, scope["amc.request_id"], operation, envelope)(scope, receive, send)
 
     async def _damaged(self, scope: Scope, receive: _Replay, send: Send, fault: Fault) -> None:
         """Answer with a body that is cut short, or slow."""

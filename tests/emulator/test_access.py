@@ -176,3 +176,9 @@ def test_next_token_must_be_one_of_this_list(api):
     for wrong in (token, "nonsense", "bm9uc2Vuc2U="):
         answer = api.reporting("GET", "workflows", params={"nextToken": wrong})
         assert (answer.status_code, answer.json()["details"]) == (400, "The provided nextToken is invalid.")
+
+
+def test_a_slash_at_the_end_of_a_path_changes_nothing(api):
+    assert api.reporting("GET", "workflows/", allow_redirects=False).json() == {"workflows": []}
+    body = {"workflowId": "w", "sqlQuery": "SELECT n FROM rows_1"}
+    assert api.reporting("POST", "workflows/", body, allow_redirects=False).status_code == 200
