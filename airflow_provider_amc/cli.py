@@ -86,12 +86,10 @@ def emulator(
     now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Run a local AMC: Login with Amazon, the AMC API, result files and control endpoints on one port."""
-    from importlib.util import find_spec
+    from airflow_provider_amc.emulator.extra import what_to_install
 
-    # Airflow itself brings two of the three along, so that a failing import would not tell.
-    missing = [name for name in ("duckdb", "starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        _fail(f"The emulator needs {', '.join(missing)}: pip install 'airflow-provider-amc[emulator]'")
+    if problem := what_to_install():
+        _fail(problem)
     from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer
     from airflow_provider_amc.emulator.store import StateDirectoryInUseError
 

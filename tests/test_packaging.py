@@ -192,6 +192,12 @@ def test_the_command_line_is_installed(installed: Path) -> None:
     assert "emulator" in run([installed / "bin" / "amc", "--help"], installed)
 
 
+def test_pytest_finds_the_fixtures(installed: Path, tmp_path: Path) -> None:
+    output = run([installed / "bin" / "python", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"], tmp_path)
+    assert "amc_emulator -- " in output
+    assert "airflow_provider_amc/pytest_plugin.py" in output
+
+
 def test_the_catalogue_can_be_read_from_the_wheel(installed: Path) -> None:
     script = "from airflow_provider_amc.sql.catalogue import tables; print(len(tables()))"
     assert int(run([installed / "bin" / "python", "-c", script], installed)) > 30

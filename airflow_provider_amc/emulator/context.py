@@ -89,6 +89,10 @@ class Emulator:
                 await task
             await self.runner.stop()
             self.compilers.shutdown(wait=False, cancel_futures=True)
+            if warm_up.is_alive():
+                # A thread that imports native libraries while the interpreter ends takes the process down.
+                await asyncio.to_thread(warm_up.join)
+            self.queries.close()
             self.store.close()
             if self._private_directory is not None:
                 shutil.rmtree(self._private_directory, ignore_errors=True)

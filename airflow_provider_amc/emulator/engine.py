@@ -290,6 +290,11 @@ class Engine:
         with self._lock:
             self._tables.load(self._connection, name, data)
 
+    def forget_tables(self) -> None:
+        """Bring the synthetic rows back, should :meth:`load_table` have replaced some."""
+        with self._lock:
+            self._tables.clear(self._connection)
+
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]

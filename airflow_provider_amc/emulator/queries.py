@@ -113,8 +113,7 @@ class Queries:
         """Go back to the synthetic rows, should a table have been replaced."""
         with self._lock:
             if self._own_tables and self._engine is not None:
-                self._engine.close()
-                self._engine = None
+                self._engine.forget_tables()
             self._own_tables = False
 
     def close(self) -> None:

@@ -154,6 +154,11 @@ class TableRegistry:
         if table is not None and table.base_table is not None:
             raise ValueError(f"Load {table.base_table}: {key} shows the same rows")
         stored = f"own_{key}"
+        if not rows.num_columns:
+            if table is None:
+                raise ValueError(f"There are no rows, so the columns of {name} are unknown")
+            self._loaded[key] = LoadedTable(key, _fields(table), None, table.time_column)
+            return
         connection.register("given_rows", rows)
         try:
             if table is None:
@@ -181,6 +186,13 @@ class TableRegistry:
             self._loaded[key] = LoadedTable(key, fields_known, stored, table.time_column)
         finally:
             connection.unregister("given_rows")
+
+    def clear(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Forget all loaded rows."""
+        for table in self._loaded.values():
+            if table.stored is not None:
+                connection.execute(f"DROP TABLE IF EXISTS {quote_name(table.stored)}")
+        self._loaded.clear()
 
     @staticmethod
     def _store(connection: duckdb.DuckDBPyConnection, stored: str, query: str) -> None:

@@ -91,5 +91,8 @@ class StandIn:
             raise ValueError("there are no rows")
         self.tables[name] = data
 
+    def forget_tables(self) -> None:
+        self.tables.clear()
+
     def close(self) -> None:
         self.closed = True

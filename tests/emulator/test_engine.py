@@ -351,6 +351,22 @@ def test_own_rows_replace_a_table(own_engine: Engine, kind: str) -> None:
     assert rows(own_engine, "SELECT SUM(impressions) AS i FROM dsp_impressions", march) == [{"i": 8}]
 
 
+def test_no_rows_make_a_table_empty_and_forgetting_them_brings_the_synthetic_ones_back(own_engine: Engine) -> None:
+    count = "SELECT COUNT(*) AS n FROM dsp_impressions"
+    ((before,),) = [row.values() for row in rows(own_engine, count)]
+    assert before > 0
+    own_engine.load_table("dsp_impressions", [])
+    own_engine.load_table("dsp_clicks", [{"clicks": 1}])
+    own_engine.load_table("store_sales", [{"store": "Leeds"}])
+    assert rows(own_engine, count) == [{"n": 0}]
+    own_engine.forget_tables()
+    assert rows(own_engine, count) == [{"n": before}]
+    assert rows(own_engine, "SELECT COUNT(*) AS n FROM dsp_clicks")[0]["n"] > 1
+    assert "store_sales" not in {source["dataSourceId"] for source in own_engine.data_sources()}
+    with pytest.raises(ValueError, match="There are no rows, so the columns of store_sales are unknown"):
+        own_engine.load_table("store_sales", [])
+
+
 def test_own_tables_are_data_sources(own_engine: Engine) -> None:
     own_engine.load_table("store_sales", [{"store": "Leeds", "sales": 12.5}, {"store": "York", "sales": 1.5}])
     assert rows(own_engine, "SELECT SUM(sales) AS s FROM Store_Sales") == [{"s": 14.0}]
