@@ -13,10 +13,10 @@ import duckdb
 
 from airflow_provider_amc.emulator.data.facts import Facts
 from airflow_provider_amc.emulator.tables import TableRegistry
-from airflow_provider_amc.sql import catalogue, java_regex
+from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.compiler import Compiled, compile_query
 from airflow_provider_amc.sql.errors import AmcSqlError
-from airflow_provider_amc.sql.macros import create_statements
+from airflow_provider_amc.sql.macros import add_python_functions, create_statements, needs_python
 from airflow_provider_amc.sql.types import SqlType, from_duckdb
 
 __all__ = ["AmcSqlError", "CompiledQuery", "Engine", "OutputColumn"]
@@ -218,11 +218,9 @@ class Engine:
     def _add_python_functions(self, sql: str) -> None:
         """Add the functions that run in Python when a query first needs one; they load numpy."""
         with self._lock:
-            if self._has_python_functions or java_regex.PREFIX not in sql:
-                return
-            for function, arguments, result in java_regex.PYTHON_FUNCTIONS:
-                self._connection.create_function(function.__name__, function, list(arguments), result)
-            self._has_python_functions = True
+            if not self._has_python_functions and needs_python(sql):
+                add_python_functions(self._connection)
+                self._has_python_functions = True
 
     def _values(self, names: frozenset[str], start: dt.datetime, end: dt.datetime) -> dict[str, object]:
         known: dict[str, object] = {

@@ -21,7 +21,7 @@ from airflow_provider_amc.sql.coerce import (
     to_string,
 )
 from airflow_provider_amc.sql.errors import AmcSqlError
-from airflow_provider_amc.sql.functions import FunctionArgumentError, regular_expression
+from airflow_provider_amc.sql.functions import FunctionArgumentError, similar
 from airflow_provider_amc.sql.scopes import Context, Relation
 from airflow_provider_amc.sql.types import (
     ANY,
@@ -323,8 +323,10 @@ class ExpressionBinder:
         return Value(f"({value} {word} {pattern}{escape})", BOOLEAN)
 
     def _similar(self, node: exp.SimilarTo, context: Context) -> Value:
-        arguments = [self.bind(part, context) for part in (node.this, node.expression)]
-        return regular_expression("similar", arguments, BOOLEAN)
+        try:
+            return similar([self.bind(part, context) for part in (node.this, node.expression)])
+        except FunctionArgumentError as error:
+            raise self._queries.error(node, str(error)) from None
 
     def _exists(self, node: exp.Exists, context: Context) -> Value:
         return Value(f"EXISTS ({self._queries.subquery(node.this, context.scope).sql})", BOOLEAN)

@@ -8,9 +8,8 @@ from typing import Any
 
 import duckdb
 
-from airflow_provider_amc.sql import java_regex
 from airflow_provider_amc.sql.compiler import compile_query
-from airflow_provider_amc.sql.macros import create_statements
+from airflow_provider_amc.sql.macros import add_python_functions, create_statements
 from airflow_provider_amc.sql.sources import TableSource
 
 NOW = dt.datetime(2026, 3, 5, 10, 30, 15)
@@ -20,8 +19,7 @@ _connection = duckdb.connect()
 _connection.execute("SET TimeZone = 'UTC'")
 for _statement in create_statements():
     _connection.execute(_statement)
-for _function, _arguments, _result in java_regex.PYTHON_FUNCTIONS:
-    _connection.create_function(_function.__name__, _function, list(_arguments), _result)
+add_python_functions(_connection)
 
 
 def no_tables(schema: str | None, name: str) -> TableSource | None:
