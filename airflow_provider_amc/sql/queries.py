@@ -266,6 +266,8 @@ class QueryBinder:
     def _output_name(item: exp.Expr, number: int) -> str:
         if isinstance(item, exp.Alias):
             return str(item.alias)
+        while isinstance(item, exp.Paren):  # DISTINCT(x) looks like a call, yet only is x in parentheses
+            item = item.this
         if isinstance(item, exp.Column | exp.Dot):
             return str(item.name)
         return f"EXPR${number}"

@@ -95,6 +95,10 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("WITH v(a, b) AS (VALUES (1, 'x'), (2, 'y')) SELECT a, b FROM v", [(1, "x"), (2, "y")]),
         ("SELECT q.n FROM (SELECT COUNT(*) AS n FROM impressions) q", [(4,)]),
         ("SELECT x.a FROM (VALUES (1), (2)) AS x(a) WHERE x.a > 1", [(2,)]),
+        # parentheses around a column keep its name
+        ("SELECT k, COUNT(campaign) AS n FROM (SELECT DISTINCT(campaign), 1 AS k FROM clicks) GROUP BY k", [(1, 2)]),
+        ("SELECT (campaign), MAX((clicks)) AS m FROM clicks GROUP BY (campaign)", [("A", 1), ("C", 1)]),
+        ("SELECT (campaign) FROM clicks GROUP BY campaign", [("A",), ("C",)]),
         ("SELECT campaign FROM impressions GROUP BY 1 UNION ALL SELECT campaign FROM clicks GROUP BY 1", [("A",), ("A",), ("B",), ("C",)]),
         ("SELECT campaign FROM impressions GROUP BY 1 UNION SELECT campaign FROM clicks GROUP BY 1", [("A",), ("B",), ("C",)]),
         ("SELECT IF(i.impressions > AVG(impressions) OVER (), 'many', 'few') AS k, COUNT(*) AS n, SUM(impressions) AS s FROM impressions i "
