@@ -297,7 +297,8 @@ class QueryBinder:
             target = items[position - 1]
             target = target.this if isinstance(target, exp.Alias) else target
             context = replace(context, aliases=None)
-        named = context.aliases.get(part.name.lower()) if context.aliases and isinstance(part, exp.Column) else None
+        bare = isinstance(part, exp.Column) and part.args.get("table") is None
+        named = context.aliases.get(part.name.lower()) if context.aliases and bare else None
         if has_aggregate(target) or (named is not None and has_aggregate(named)):
             raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
         sql = self.expressions.bind(target, context).sql
