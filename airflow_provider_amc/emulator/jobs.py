@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.emulator.clock import zulu
 from airflow_provider_amc.emulator.config import EmulatorConfig
+from airflow_provider_amc.emulator.csv import ESCAPE, QUOTE, SEPARATOR, CsvFormat
 from airflow_provider_amc.emulator.files import write_result
 from airflow_provider_amc.emulator.queries import Queries, QueryError, RunSettings
 from airflow_provider_amc.emulator.record import ExecutionRecord
@@ -46,7 +46,13 @@ class Jobs:
             synthetic_data=record.require_synthetic_data,
             uncontrolled=record.disable_aggregation_controls,
         )
-        return self._queries.compile(record.definition, instance_type=instance_type, run=run)
+        compiled = self._queries.compile(record.definition, instance_type=instance_type, run=run)
+        if run.synthetic_data and instance_type != "SANDBOX" and compiled.tables:
+            raise QueryError(
+                f"The workflow execution requires synthetic data, but the data source {compiled.tables[0]} does not "
+                "contain only synthetic data. Synthetic data is available on sandbox instances."
+            )
+        return compiled
 
     def compute(
         self, record: ExecutionRecord, compiled: CompiledQuery | None, interrupted: threading.Event
@@ -72,16 +78,25 @@ class Jobs:
             directory,
             name=f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d}-{record.workflow_id}-ver1",
             rows_per_file=self._rows_per_file,
-            metadata={
-                "workflowExecutionId": record.id,
-                "workflowId": record.workflow_id,
-                "sqlQuery": record.definition.get("sqlQuery"),
-                "parameterValues": record.parameter_values,
-                "timeWindowStart": zulu(datetime.fromtimestamp(record.window_start, UTC)),
-                "timeWindowEnd": zulu(datetime.fromtimestamp(record.window_end, UTC)),
-                "outputColumns": [column.to_api() for column in compiled.output_columns],
-            },
+            style=CsvFormat.of(record.definition.get("outputFormat")),
+            metadata=_metadata(record, compiled),
         )
         if interrupted.is_set():
             shutil.rmtree(directory, ignore_errors=True)
         return files
+
+
+def _metadata(record: ExecutionRecord, compiled: CompiledQuery) -> dict[str, Any]:
+    """What the metadata file tells about the run, in names of the API."""
+    told = record.to_api(include_workflow=True)
+    names = ("workflowExecutionId", "workflowId", "sqlQuery", "parameterValues", "createTime", "executionCategory")
+    window = ("timeWindowStart", "timeWindowEnd", "timeWindowStartOriginal", "timeWindowEndOriginal")
+    flags = ("disableAggregationControls", "timeWindowTimeZoneOriginal")
+    style = CsvFormat.of(record.definition.get("outputFormat"))
+    return {
+        **{name: told[name] for name in (*names, *window, *flags)},
+        "requireSyntheticData": record.require_synthetic_data,
+        "dataSources": list(compiled.tables),
+        "outputColumns": [column.to_api() for column in compiled.output_columns],
+        "outputFormat": {SEPARATOR: style.separator, QUOTE: style.quote, ESCAPE: style.escape},
+    }

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_amc.emulator.outputcolumns import differences
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 #: Longest parameter value (reported by users of the API).
 _PARAMETER_LIMIT = 1024
 _BATCH_ROWS = 65_536
+#: Workflow fields with the names of columns that the privacy engine adds, in their order.
+ADDED_COLUMNS = ("filteredMetricsDiscriminatorColumn", "distinctUserCountColumn", "filteredReasonColumn")
 
 
 class QueryError(Exception):
@@ -153,7 +157,7 @@ class Queries:
             )
         except AmcSqlError as error:
             raise QueryError(str(error)) from error
-        _check_promised_columns(definition.get("outputColumns"), compiled)
+        _check_promised_columns(definition, compiled)
         return compiled
 
     def run(
@@ -196,17 +200,11 @@ def _check_values(declared: list[dict[str, Any]], values: dict[str, Any]) -> Non
             )
 
 
-def _check_promised_columns(promised: list[dict[str, Any]] | None, compiled: CompiledQuery) -> None:
+def _check_promised_columns(definition: dict[str, Any], compiled: CompiledQuery) -> None:
+    promised = definition.get("outputColumns")
     if not promised:
         return
-    found = [column.to_api() for column in compiled.output_columns]
-    wanted = [(str(column.get("name")), column.get("dataType"), column.get("columnType")) for column in promised]
-    actual = [(str(column["name"]), column["dataType"], column["columnType"]) for column in found]
-    if len(wanted) != len(actual):
-        raise QueryError(f"The workflow specifies {len(wanted)} output columns but its query produces {len(actual)}.")
-    for position, (want, have) in enumerate(zip(wanted, actual, strict=True), start=1):
-        if any(given is not None and given != real for given, real in zip(want, have, strict=True)):
-            raise QueryError(
-                f"Output column {position} is specified as {' '.join(str(part) for part in want if part)} "
-                f"but the query produces {' '.join(map(str, have))}."
-            )
+    added = [str(definition.get(name)) for name in ADDED_COLUMNS]
+    found = differences(promised, [column.to_api() for column in compiled.output_columns], optional=added)
+    if found:
+        raise QueryError(f"The output of the query does not match outputColumns: {'; '.join(found)}.")

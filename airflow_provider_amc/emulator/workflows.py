@@ -11,16 +11,16 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_amc.emulator.api import OCTETS, Call, Operation, identifier, unknown_id
+from airflow_provider_amc.emulator.csv import CsvFormat
 from airflow_provider_amc.emulator.errors import bad_request
+from airflow_provider_amc.emulator.outputcolumns import DATA_TYPES, check_digits
 from airflow_provider_amc.emulator.queries import QueryError
 
 KIND = "workflow"
 _MEDIA = "application/vnd.amcworkflows.v1+json"
 _PATH = "/amc/reporting/{instance_id}/workflows"
-_DATA_TYPES = {
-    *("BINARY", "BOOLEAN", "BYTE", "CALENDAR_INTERVAL", "DATE", "DECIMAL", "DOUBLE", "FLOAT", "INTEGER", "LONG"),
-    *("SHORT", "STRING", "TIMESTAMP"),
-}
+#: A column of a result may have these, too; a parameter says of what its array is made.
+_NESTED_TYPES = {"ARRAY", "MAP", "STRUCT"}
 _TEXT_FIELDS = (
     "sqlQuery",
     "inputSchema",
@@ -48,6 +48,8 @@ def definition_of(body: dict[str, Any]) -> dict[str, Any]:
             raise bad_request(f"Invalid value for {name}: expected a string.")
     if not definition.get("sqlQuery", "").strip() and not definition.get("query"):
         raise bad_request("Either a query or a SQL query must be specified")
+    if not isinstance(definition.get("query", []), list | dict):
+        raise bad_request("Invalid value for query: expected a list of operations.")
     behaviour = definition.get("privacyFilteringBehavior")
     if behaviour not in (None, "REMOVE_ROWS", "REMOVE_VALUES"):
         raise bad_request(
@@ -55,6 +57,10 @@ def definition_of(body: dict[str, Any]) -> dict[str, Any]:
         )
     if not isinstance(definition.get("outputFormat", {}), dict):
         raise bad_request("Invalid value for outputFormat: expected an object.")
+    try:
+        CsvFormat.of(definition.get("outputFormat"))
+    except ValueError as error:
+        raise bad_request(str(error)) from None
     _check_columns(definition, "outputColumns")
     _check_columns(definition, "inputParameters")
     seen: set[str] = set()
@@ -74,13 +80,23 @@ def _check_columns(definition: dict[str, Any], field: str) -> None:
     for entry in entries:
         if not isinstance(entry.get("name"), str) or not entry["name"]:
             raise bad_request(f"Every entry of {field} must have a name.")
-        kind = entry.get("dataType")
-        if isinstance(kind, dict):
-            kind = kind.get("elementDataType") if kind.get("type") == "ARRAY" else kind.get("type")
-        if kind is not None and kind not in _DATA_TYPES:
-            raise bad_request(f"Invalid value '{kind}' for dataType of {entry['name']} in {field}.")
-        if entry.get("columnType") not in (None, "DIMENSION", "METRIC"):
-            raise bad_request(f"Invalid value '{entry['columnType']}' for columnType of {entry['name']} in {field}.")
+        _check_types(entry, field)
+
+
+def _check_types(entry: dict[str, Any], field: str) -> None:
+    kind = entry.get("dataType")
+    if isinstance(kind, dict):
+        kind = kind.get("elementDataType") if kind.get("type") == "ARRAY" else kind.get("type")
+    nested = field == "outputColumns" and kind in _NESTED_TYPES if isinstance(kind, str) else False
+    if kind is not None and not nested and (not isinstance(kind, str) or kind not in DATA_TYPES):
+        raise bad_request(f"Invalid value '{kind}' for dataType of {entry['name']} in {field}.")
+    if entry.get("columnType") not in (None, "DIMENSION", "METRIC"):
+        raise bad_request(f"Invalid value '{entry['columnType']}' for columnType of {entry['name']} in {field}.")
+    if field == "outputColumns":
+        try:
+            check_digits(entry)
+        except ValueError as error:
+            raise bad_request(str(error)) from None
 
 
 async def _compiled(call: Call, workflow_id: str, body: dict[str, Any]) -> dict[str, Any]:

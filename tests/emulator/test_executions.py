@@ -117,7 +117,11 @@ def test_query_that_fails_while_it_runs(api):
     assert (done["status"], done["statusReason"]) == ("FAILED", "Division by zero")
 
 
+@pytest.mark.covers("rule", "requireSyntheticData on a sandbox, and only there")
 def test_sandbox_needs_synthetic_data(api):
+    done = api.finished(requireSyntheticData=True)
+    assert done["status"] == "REJECTED"
+    assert "rows_3 does not contain only synthetic data" in done["statusReason"]
     api.instance = "amcsandbox"
     assert api.finished()["status"] == "REJECTED"
     done = api.finished(requireSyntheticData="True")
@@ -366,12 +370,16 @@ def test_legacy_query_workflows_are_kept_but_cannot_run(api):
     assert api.finished(workflow=None, workflowId="old")["status"] == "REJECTED"
 
 
+@pytest.mark.covers("rule", "outputColumns must fit the query")
 def test_promised_output_columns_must_fit(api):
     good = [{"name": "n", "dataType": "LONG", "columnType": "METRIC"}]
     sql = "SELECT n FROM rows_1"
     assert api.finished(workflow={"sqlQuery": sql, "outputColumns": good})["status"] == "SUCCEEDED"
     wrong = [{"name": "n", "dataType": "STRING", "columnType": "METRIC"}]
-    for columns in (wrong, good + good):
+    for columns, text in ((wrong, "data type STRING is specified but it is LONG"), (good + good, "produces no n")):
         done = api.finished(workflow={"sqlQuery": sql, "outputColumns": columns})
         assert done["status"] == "REJECTED"
-        assert "output column" in done["statusReason"].lower()
+        assert text in done["statusReason"]
+        answer = api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": sql, "outputColumns": columns})
+        assert answer.status_code == 400
+        assert text in answer.json()["details"]

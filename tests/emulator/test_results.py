@@ -55,12 +55,37 @@ def test_a_result_can_be_fetched_until_it_expires(served):
     assert api.download(api.urls(execution_id)["downloadUrls"][0]).status_code == 200
 
 
-def test_metadata_describes_the_run(api):
-    done = api.finished("SELECT n FROM rows_3")
-    (url,) = api.urls(done["workflowExecutionId"])["metadataDownloadUrls"]
-    metadata = api.download(url).json()
-    assert metadata["sqlQuery"] == "SELECT n FROM rows_3"
-    assert metadata["timeWindowStart"] == done["timeWindowStart"]
+@pytest.mark.covers("rule", "metadata file of a result", note="AMC's layout is not published")
+def test_metadata_describes_the_run(serve):
+    served = serve(rows_per_file=2, now="2026-03-15T10:00:00Z")
+    done = served.api.finished("SELECT n FROM rows_3", timeWindowTimeZone="Europe/Berlin")
+    (url,) = served.api.urls(done["workflowExecutionId"])["metadataDownloadUrls"]
+    answer = served.api.download(url)
+    assert answer.headers["content-type"] == "application/json"
+    metadata = answer.json()
+    created = metadata.pop("createTime")
+    assert created == done["createTime"]
+    day = created[:10]
+    name = f"{day}-{done['workflowId']}-ver1"
+    assert metadata == {
+        "workflowExecutionId": done["workflowExecutionId"],
+        "workflowId": done["workflowId"],
+        "sqlQuery": "SELECT n FROM rows_3",
+        "parameterValues": {},
+        "executionCategory": "AD_HOC",
+        "timeWindowStart": "2025-12-31T23:00:00Z",
+        "timeWindowEnd": "2026-01-07T23:00:00Z",
+        "timeWindowStartOriginal": "2026-01-01T00:00:00",
+        "timeWindowEndOriginal": "2026-01-08T00:00:00",
+        "timeWindowTimeZoneOriginal": "Europe/Berlin",
+        "disableAggregationControls": False,
+        "requireSyntheticData": False,
+        "dataSources": ["rows_3"],
+        "outputColumns": [{"name": "n", "columnType": "METRIC", "dataType": "LONG"}],
+        "outputFormat": {"separatorCharacter": ",", "quoteCharacter": '"', "escapeCharacter": '"'},
+        "rowCount": 3,
+        "files": [{"name": f"{name}.csv", "rows": 2, "size": 6}, {"name": f"{name}-0002.csv", "rows": 1, "size": 4}],
+    }
 
 
 def test_altered_urls(api, url):
