@@ -27,6 +27,9 @@ def compare(kind: type[exp.Expr], left: Value, right: Value) -> Value:
     :raises FunctionArgumentError: the sides cannot be compared.
     """
     first, second = comparable([left, right])
+    flag = "BOOLEAN" in (first.type.kind, second.type.kind)
+    if flag and kind in (exp.EQ, exp.NEQ) and (first.type.is_number or second.type.is_number):
+        first, second = to_number(first), to_number(second)  # flag = 1, as AMC's own queries write
     kinds = {first.type.kind, second.type.kind}
     odd = len(kinds) == 2 and not (first.type.is_open or second.type.is_open)
     if odd and not (first.type.is_number and second.type.is_number) and kinds != {"DATE", "TIMESTAMP"}:
