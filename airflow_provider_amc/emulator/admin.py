@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from airflow_provider_amc.emulator.api import Call, Operation
-from airflow_provider_amc.emulator.config import ACCOUNT_ID, MARKETPLACE_ID
+from airflow_provider_amc.emulator.config import ACCOUNT_ID, ADVERTISER_TYPES, MARKETPLACE_ID
 from airflow_provider_amc.emulator.errors import amc_error, bad_request
 
 _INSTANCES = "application/vnd.amcinstances.v1+json"
@@ -85,8 +85,8 @@ async def get_instance(call: Call) -> Response:
 async def list_advertisers(call: Call) -> Response:
     """Advertisers of an instance."""
     wanted = call.query("type")
-    if wanted not in (None, "DISPLAY", "SPONSORED_ADS", "SAS"):
-        raise bad_request(f"Invalid value '{wanted}' for type: expected one of DISPLAY, SAS, SPONSORED_ADS.")
+    if wanted is not None and wanted not in ADVERTISER_TYPES:
+        raise bad_request(f"Invalid value '{wanted}' for type: expected one of {', '.join(ADVERTISER_TYPES)}.")
     found = [one for one in _ADVERTISERS if wanted in (None, one["type"])]
     chosen, token = call.page(found, call.limit())
     if call.emulator.config.envelope == "wrapped":

@@ -14,6 +14,8 @@ CLIENT_SECRET = "emulator-secret"
 REFRESH_TOKEN = "Atzr|emulator"
 ACCOUNT_ID = "ENTITYEMULATOR01"
 MARKETPLACE_ID = "ATVPDKIKX0DER"
+#: Kinds of advertisers in AMC.
+ADVERTISER_TYPES = ("DISPLAY", "SAS", "SPONSORED_ADS")
 STANDARD_INSTANCE = "amcemulator"
 SANDBOX_INSTANCE = "amcsandbox"
 #: Scopes of the refresh token that is valid from the start.

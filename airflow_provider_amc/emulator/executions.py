@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from airflow_provider_amc.emulator import signing, windows, workflows
 from airflow_provider_amc.emulator.api import Call, Operation, boolean, identifier, integer, unknown_id
+from airflow_provider_amc.emulator.config import ADVERTISER_TYPES
 from airflow_provider_amc.emulator.errors import amc_error, bad_request
 from airflow_provider_amc.emulator.record import DEFAULT_TIMEOUT_SECONDS, ExecutionRecord
 
@@ -62,6 +63,27 @@ def _definition(call: Call, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"transient_{uuid.uuid4()}", workflows.definition_of(workflow)
 
 
+def _advertisers(body: dict[str, Any]) -> list[dict[str, str]] | None:
+    """The advertisers that an execution is restricted to; only what AMC knows of each is kept."""
+    given = body.get("advertisers")
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise bad_request("Invalid value for advertisers: expected a list of objects with id and type.")
+    kept = []
+    for one in given:
+        advertiser = {name: one[name] for name in ("id", "type", "marketplaceId") if one.get(name) is not None}
+        if not all(isinstance(value, str) for value in advertiser.values()) or not advertiser.get("id"):
+            raise bad_request("Invalid value for advertisers: every entry needs an id and a type, all of them strings.")
+        if advertiser.get("type") not in ADVERTISER_TYPES:
+            raise bad_request(
+                f"Invalid value '{one.get('type')}' for type in advertisers: expected one of "
+                f"{', '.join(ADVERTISER_TYPES)}."
+            )
+        kept.append(advertiser)
+    return kept
+
+
 async def create_execution(call: Call) -> Response:
     """Queue an execution. Whether its query is good shows later, in the status."""
     body = await call.body()
@@ -76,9 +98,6 @@ async def create_execution(call: Call) -> Response:
     values = body.get("parameterValues")
     if values is not None and not isinstance(values, dict):
         raise bad_request("Invalid value for parameterValues: expected an object.")
-    advertisers = body.get("advertisers")
-    if advertisers is not None and not isinstance(advertisers, list):
-        raise bad_request("Invalid value for advertisers: expected a list.")
     record = ExecutionRecord(
         id=str(uuid.uuid4()),
         instance_id=call.instance_id,
@@ -98,7 +117,7 @@ async def create_execution(call: Call) -> Response:
         require_synthetic_data=boolean(body, "requireSyntheticData"),
         disable_aggregation_controls=boolean(body, "disableAggregationControls"),
         ignore_data_gaps=boolean(body, "ignoreDataGaps"),
-        advertisers=advertisers,
+        advertisers=_advertisers(body),
     )
     _order_failure(call, record)
     shown = _shown(call, record, include_workflow=False)

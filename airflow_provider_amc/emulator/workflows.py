@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from airflow_provider_amc.emulator import spec
 from airflow_provider_amc.emulator.api import OCTETS, Call, Operation, identifier, unknown_id
 from airflow_provider_amc.emulator.csv import CsvFormat
 from airflow_provider_amc.emulator.errors import bad_request
@@ -111,11 +112,15 @@ async def _compiled(call: Call, workflow_id: str, body: dict[str, Any]) -> dict[
     return {"workflowId": workflow_id, **definition}
 
 
+def _shown(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+    return spec.workflow(document) if call.emulator.config.envelope == "wrapped" else document
+
+
 async def list_workflows(call: Call) -> Response:
     """All workflows of an instance, oldest first."""
     limit = call.limit()
     found = call.emulator.store.page_documents(KIND, call.instance_id, call.after() or 0, limit + 1)
-    body: dict[str, Any] = {"workflows": [document for _, document in found[:limit]]}
+    body: dict[str, Any] = {"workflows": [_shown(call, document) for _, document in found[:limit]]}
     if len(found) > limit:
         body["nextToken"] = call.token(found[limit - 1][0])
     return call.answer(body)
@@ -141,7 +146,7 @@ async def get_workflow(call: Call) -> Response:
     document = call.emulator.store.get_document(KIND, call.instance_id, workflow_id)
     if document is None:
         raise does_not_exist(call, workflow_id)
-    return call.answer(call.wrapped("workflow", document))
+    return call.answer(call.wrapped("workflow", _shown(call, document)))
 
 
 async def update_workflow(call: Call) -> Response:

@@ -383,3 +383,25 @@ def test_promised_output_columns_must_fit(api):
         answer = api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": sql, "outputColumns": columns})
         assert answer.status_code == 400
         assert text in answer.json()["details"]
+
+
+@pytest.mark.parametrize(
+    ("advertisers", "text"),
+    [
+        ("all", "expected a list of objects"),
+        (["580000000000000001"], "expected a list of objects"),
+        ([{"type": "DISPLAY"}], "every entry needs an id"),
+        ([{"id": 5, "type": "DISPLAY"}], "all of them strings"),
+        ([{"id": "5", "type": "VIDEO"}], "Invalid value 'VIDEO' for type in advertisers"),
+    ],
+)
+def test_advertisers_are_checked(api, advertisers, text):
+    body = {"workflow": {"sqlQuery": "SELECT n FROM rows_1"}, "advertisers": advertisers}
+    answer = api.reporting("POST", "workflowExecutions", body)
+    assert answer.status_code == 400
+    assert text in answer.json()["details"]
+
+
+def test_advertisers_are_shown(api):
+    given = [{"id": "5", "type": "DISPLAY", "marketplaceId": None, "name": "more than AMC keeps"}]
+    assert api.run(advertisers=given)["advertisers"] == [{"id": "5", "type": "DISPLAY"}]
