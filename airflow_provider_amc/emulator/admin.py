@@ -59,7 +59,8 @@ def _instance(call: Call, instance_id: str) -> dict[str, Any]:
 async def list_accounts(call: Call) -> Response:
     """Accounts the client id has access to."""
     account = {"accountId": ACCOUNT_ID, "accountName": "AMC emulator", "marketplaceId": MARKETPLACE_ID}
-    return call.answer({"amcAccounts": [account]})
+    chosen, _ = call.page([account], limit=1)
+    return call.answer({"amcAccounts": chosen})
 
 
 def _with_token(call: Call, body: dict[str, Any], token: str | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from airflow_provider_amc.emulator.faults import Fault
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 _PAGE_LIMIT = 100
+_LAST_POSITION = 2**63 - 1
 _SCOPE = "advertising::campaign_management"
 _STATUSES = frozenset({400, 401, 403, 429, 500})
 _ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -98,7 +99,7 @@ class Call:
         text = self.query("limit")
         if text is None:
             return default or self.emulator.config.default_page_size
-        if not text.isdecimal() or not 1 <= int(text) <= _PAGE_LIMIT:
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= _PAGE_LIMIT:
             raise bad_request(f"Invalid value '{text}' for limit: expected a number from 1 to {_PAGE_LIMIT}.")
         return int(text)
 
@@ -112,8 +113,9 @@ class Call:
             return None
         try:
             operation, instance_id, position = json.loads(base64.urlsafe_b64decode(token))
-            if (operation, instance_id) == (self.operation.id, self.instance_id):
-                return int(position)
+            known = (operation, instance_id) == (self.operation.id, self.instance_id)
+            if known and isinstance(position, int) and 0 <= position <= _LAST_POSITION:
+                return position
         except (ValueError, TypeError):
             pass
         raise bad_request("The provided nextToken is invalid.")

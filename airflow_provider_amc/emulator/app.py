@@ -49,6 +49,8 @@ class Endpoints:
 
     async def _answer(self, request: Request, route: Route) -> Response:
         request_id, operation = request.scope["amc.request_id"], route.operation
+        if operation is None and results.is_below(request.url.path):
+            return results.refused(Call(self._emulator, request, results.OPERATIONS[0]))
         if operation is None:
             # What the API gateway answers for a path or method it does not route.
             status, text = (403, "Missing Authentication Token") if route.known_path else (404, "Not Found")

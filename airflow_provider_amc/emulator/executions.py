@@ -147,7 +147,7 @@ async def list_executions(call: Call) -> Response:
     for name in borders:
         text = call.query(name)
         if text is not None:
-            borders[name] = windows.parse_local(text, zone, name).timestamp()
+            borders[name] = windows.parse_local(text, zone, name, z_suffix=False).timestamp()
     workflow_id = call.query("workflowId")
     if workflow_id is None and borders["minCreationTime"] is None:
         raise bad_request("Either workflowId or minCreationTime must be specified.")

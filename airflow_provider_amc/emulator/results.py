@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from typing import BinaryIO
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -21,6 +22,8 @@ from airflow_provider_amc.emulator.api import Call, Operation
 from airflow_provider_amc.emulator.clock import zulu
 
 _CHUNK = 1 << 18
+_ROOT = "/results/"
+_SERVER = {"Server": "AmazonS3"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -29,7 +32,25 @@ def s3_error(status: int, code: str, message: str, request_id: str, **details: s
     parts = {"Code": code, "Message": message, **details, "RequestId": request_id, "HostId": "amc-emulator"}
     inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in parts.items())
     xml = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'
-    return Response(xml, status_code=status, media_type="application/xml")
+    return Response(xml, status_code=status, media_type="application/xml", headers=_SERVER)
+
+
+def is_below(path: str) -> bool:
+    """Does a path lie in the result store?"""
+    return f"{path}/".startswith(_ROOT)
+
+
+def refused(call: Call) -> Response:
+    """The answer to a request that no URL of ours can be: another method, or a path that is none of a result."""
+    request_id = str(call.request.scope.get("amc.request_id", ""))
+    if call.request.method == "POST":
+        text = "The specified method is not allowed against this resource."
+        return s3_error(405, "MethodNotAllowed", text, request_id, Method="POST", ResourceType="OBJECT")
+    return _refusal(call, request_id) or _no_such_key(call.request.url.path.removeprefix(_ROOT), request_id)
+
+
+def _no_such_key(key: str, request_id: str) -> Response:
+    return s3_error(404, "NoSuchKey", "The specified key does not exist.", request_id, Key=key)
 
 
 def _refusal(call: Call, request_id: str) -> Response | None:
@@ -67,13 +88,14 @@ async def get_result(call: Call) -> Response:
     row = call.emulator.store.get_execution(call.path("opaque"))
     file = next((one for one in row[1]["files"] if one["name"] == name), None) if row else None
     if row is None or file is None:
-        return s3_error(404, "NoSuchKey", "The specified key does not exist.", request_id, Key=name)
+        return _no_such_key(f"{call.path('opaque')}/{name}", request_id)
     size, etag = int(file["size"]), str(file["etag"])
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
         "Content-Type": "text/csv" if file["kind"] == "result" else "application/json",
-        "Server": "AmazonS3",
+        "Last-Modified": formatdate(row[1]["ended"], usegmt=True),
+        **_SERVER,
     }
     if not _matches(request.headers.get("if-match"), etag, absent=True):
         text = "At least one of the pre-conditions you specified did not hold"

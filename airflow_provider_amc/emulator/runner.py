@@ -25,6 +25,7 @@ from airflow_provider_amc.emulator.jobs import Jobs
 from airflow_provider_amc.emulator.queries import Queries, QueryError
 from airflow_provider_amc.emulator.record import ExecutionRecord
 from airflow_provider_amc.emulator.scheduler import Scheduler
+from airflow_provider_amc.emulator.slots import Slots
 from airflow_provider_amc.emulator.store import Store
 
 if TYPE_CHECKING:
@@ -72,12 +73,15 @@ class ExecutionRunner:
         self._results = results
         self._jobs = Jobs(config, queries, results)
         self._live: dict[str, _Live] = {}
-        self._slot_freed: dict[str, float] = {}
+        self._slots = Slots(config.max_running, config.max_running_account)
         self._wake = asyncio.Event()
         self._scheduler = Scheduler(store, self.submit)
         self._pool = ThreadPoolExecutor(config.query_threads, thread_name_prefix="amc-query")
         for seq, body in store.unfinished_executions():
-            self._live[body["id"]] = _Live(seq, ExecutionRecord.load(body))
+            record = ExecutionRecord.load(body)
+            self._live[body["id"]] = _Live(seq, record)
+            if record.status == "RUNNING":
+                self._slots.take(record.instance_id, 0.0)
 
     # -- called by the handlers ------------------------------------------------------------------------------------
     def submit(self, record: ExecutionRecord) -> None:
@@ -106,6 +110,7 @@ class ExecutionRunner:
         for live in self._live.values():
             live.interrupted.set()
         self._live.clear()
+        self._slots = Slots(self._config.max_running, self._config.max_running_account)
         for path in self._results.glob("*"):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -141,27 +146,18 @@ class ExecutionRunner:
         now = self._now()
         scheduled = self._scheduler.step(now)
         due = [] if scheduled is None else [scheduled]
-        running: dict[str, int] = {}
-        for live in self._live.values():
-            if live.record.status == "RUNNING":
-                running[live.record.instance_id] = running.get(live.record.instance_id, 0) + 1
         for live in list(self._live.values()):
-            record = live.record
-            if record.status == "RUNNING":
-                moment = self._step_running(live, now)
-                if record.finished:
-                    self._free_slot(record, running)
-            else:
-                moment = self._step_pending(live, now, running)
+            step = self._step_running if live.record.status == "RUNNING" else self._step_pending
+            moment = step(live, now)
             if moment is not None:
                 due.append(moment)
         wait = min(due, default=now + _LONGEST_WAIT_SECONDS) - now
         return max(0.0, min(wait, _LONGEST_WAIT_SECONDS))
 
-    def _step_pending(self, live: _Live, now: float, running: dict[str, int]) -> float | None:
+    def _step_pending(self, live: _Live, now: float) -> float | None:
         record = live.record
         if live.outcome is not None:
-            self._finish(live, *live.outcome, now)
+            self._finish(live, *live.outcome, min(now, record.created + self._validation_delay(live.seq)))
             return None
         if record.validated is None:
             valid_from = record.created + self._validation_delay(live.seq)
@@ -170,28 +166,19 @@ class ExecutionRunner:
             if live.job is None:
                 self._start_job(live, self._jobs.validate, live.record)
             return None
-        free = running.get(record.instance_id, 0) < self._config.max_running
-        if not free or sum(running.values()) >= self._config.max_running_account:
-            return None
         if record.dry_run:
             self._finish(live, "SUCCEEDED", None, record.validated)
             return None
         # A clock that jumped over the start must not delay it: the run starts when it could have started.
-        start = min(now, max(record.validated, self._slot_freed.get(record.instance_id, 0.0)))
+        free = self._slots.take(record.instance_id, record.validated)
+        if free is None:
+            return None
+        start = min(now, free)
         record.status, record.started, record.updated = "RUNNING", start, start
         if record.planned_seconds is None:
             record.planned_seconds = self._duration(live.seq)
-        running[record.instance_id] = running.get(record.instance_id, 0) + 1
         self._store.save_execution(record.dump())
-        moment = self._step_running(live, now)
-        if record.finished:
-            self._free_slot(record, running)
-        return moment
-
-    def _free_slot(self, record: ExecutionRecord, running: dict[str, int]) -> None:
-        if running[record.instance_id] >= self._config.max_running:
-            self._slot_freed[record.instance_id] = record.updated
-        running[record.instance_id] -= 1
+        return self._step_running(live, now)
 
     def _step_running(self, live: _Live, now: float) -> float | None:
         record = live.record
@@ -218,6 +205,8 @@ class ExecutionRunner:
     def _finish(self, live: _Live, status: str, reason: str | None, at: float) -> None:
         record = live.record
         live.interrupted.set()
+        if record.status == "RUNNING":
+            self._slots.free(record.instance_id, at)
         record.status, record.status_reason = status, reason
         record.ended = record.updated = at
         if status != "SUCCEEDED":

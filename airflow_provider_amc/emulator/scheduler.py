@@ -6,6 +6,7 @@ A schedule cuts time at its hour, every day or on its weekday, and runs its work
 
 from __future__ import annotations
 
+import heapq
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -40,32 +41,37 @@ class Scheduler:
     def step(self, now: float) -> float | None:
         """Start what is due, and tell when the next run will be; ``None`` when there is none."""
         if self._next is not None and now >= self._next:
-            upcoming = [
-                self._follow(instance_id, schedule, now)
-                for instance_id, schedule in self._store.all_documents("schedule")
-                if schedule["scheduleEnabled"]
-            ]
-            self._next = min(upcoming, default=None)
+            # At once or not at all: a crash in between must not make the same runs again
+            with self._store.transaction():
+                self._next = self._follow(datetime.fromtimestamp(now, UTC))
         return self._next
 
-    def _follow(self, instance_id: str, schedule: dict[str, Any], now: float) -> float:
-        period = timedelta(days=1 if schedule["aggregationPeriod"] == "Daily" else 7)
-        since = datetime.fromtimestamp(schedule[FOLLOWED], UTC)
-        until = datetime.fromtimestamp(now, UTC)
-        cut = _first_cut(schedule, max(since, until - period * _MOST_RUNS), period)
-        while cut <= until:
-            self._start(instance_id, schedule, cut, period)
+    def _follow(self, until: datetime) -> float | None:
+        """Start what all schedules have due, in order of time, since the order of creation is that of the queue."""
+        coming: list[tuple[datetime, int]] = []
+        enabled = [(one, schedule) for one, schedule in self._store.all_documents("schedule") if _enabled(schedule)]
+        for number, (_, schedule) in enumerate(enabled):
+            since = datetime.fromtimestamp(schedule[FOLLOWED], UTC)
+            coming.append((_first_cut(schedule, max(since, until - _period(schedule) * _MOST_RUNS)), number))
+        heapq.heapify(coming)
+        changed = set()
+        while coming and coming[0][0] <= until:
+            cut, number = coming[0]
+            instance_id, schedule = enabled[number]
+            self._start(instance_id, schedule, cut)
             schedule[FOLLOWED] = cut.timestamp()
-            cut += period
-        if schedule[FOLLOWED] > since.timestamp():
+            changed.add(number)
+            heapq.heapreplace(coming, (cut + _period(schedule), number))
+        for number in changed:
+            instance_id, schedule = enabled[number]
             self._store.replace_document("schedule", instance_id, schedule["scheduleId"], schedule)
-        return cut.timestamp()
+        return coming[0][0].timestamp() if coming else None
 
-    def _start(self, instance_id: str, schedule: dict[str, Any], cut: datetime, period: timedelta) -> None:
+    def _start(self, instance_id: str, schedule: dict[str, Any], cut: datetime) -> None:
         workflow = self._store.get_document("workflow", instance_id, schedule["workflowId"])
         if workflow is None:
             return
-        start = cut - period
+        start = cut - _period(schedule)
         self._submit(
             ExecutionRecord(
                 id=str(uuid.uuid4()),
@@ -86,8 +92,16 @@ class Scheduler:
         )
 
 
-def _first_cut(schedule: dict[str, Any], after: datetime, period: timedelta) -> datetime:
+def _enabled(schedule: dict[str, Any]) -> bool:
+    return bool(schedule["scheduleEnabled"])
+
+
+def _period(schedule: dict[str, Any]) -> timedelta:
+    return timedelta(days=1 if schedule["aggregationPeriod"] == "Daily" else 7)
+
+
+def _first_cut(schedule: dict[str, Any], after: datetime) -> datetime:
     cut = after.replace(hour=schedule["aggregationHourUtc"], minute=0, second=0, microsecond=0)
-    if period.days == 7:
+    if schedule["aggregationPeriod"] == "Weekly":
         cut += timedelta(days=(DAYS.index(schedule["aggregationStartDay"]) - cut.weekday()) % 7)
-    return cut if cut > after else cut + period
+    return cut if cut > after else cut + _period(schedule)

@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE TABLE IF NOT EXISTS executions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, instance_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL, body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS executions_by_workflow ON executions (instance_id, workflow_id, seq);
-CREATE INDEX IF NOT EXISTS executions_by_time ON executions (instance_id, created);
+CREATE INDEX IF NOT EXISTS executions_by_workflow_and_time ON executions (instance_id, workflow_id, created, seq);
+CREATE INDEX IF NOT EXISTS executions_by_instance_and_time ON executions (instance_id, created, seq);
 CREATE INDEX IF NOT EXISTS executions_by_status ON executions (status, seq);
 CREATE TABLE IF NOT EXISTS grants (code TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
@@ -155,7 +155,7 @@ class Store:
         after: int | None = None,
         limit: int = 100,
     ) -> list[tuple[int, dict[str, Any]]]:
-        """Executions that match all filters, newest first unless ``ascending``.
+        """Executions that match all filters, newest first by creation time unless ``ascending``.
 
         :param created_from: earliest creation time, epoch seconds.
         :param created_to: latest creation time, epoch seconds.
@@ -166,15 +166,19 @@ class Store:
             ("workflow_id = ?", workflow_id),
             ("created >= ?", created_from),
             ("created <= ?", created_to),
-            (f"seq {'>' if ascending else '<'} ?", after),
         ):
             if value is not None:
                 where.append(clause)
                 values.append(value)
+        if after is not None:
+            # A clock that was set back, and schedules that catch up, make later executions with earlier times.
+            order_of = "(created, seq)", "(SELECT created, seq FROM executions WHERE seq = ?)"
+            where.append((" > " if ascending else " < ").join(order_of))
+            values.append(after)
         if not include_cancelled:
             where.append("status <> 'CANCELLED'")
         order = "ASC" if ascending else "DESC"
-        sql = f"SELECT seq, body FROM executions WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
+        sql = f"SELECT seq, body FROM executions WHERE {' AND '.join(where)} ORDER BY created {order}, seq {order} LIMIT ?"
         return [(int(seq), json.loads(body)) for seq, body in self._all(sql, (*values, limit))]
 
     def unfinished_executions(self) -> list[tuple[int, dict[str, Any]]]:

@@ -150,6 +150,9 @@ def test_sandbox_needs_synthetic_data(api):
         ({"workflowExecutionTimeoutSeconds": "soon"}, "whole number"),
         ({"dryRun": "maybe"}, "dryRun"),
         ({"parameterValues": ["a"]}, "parameterValues"),
+        ({"advertisers": "all"}, "advertisers: expected a list"),
+        ({"advertisers": [{"type": "DISPLAY"}]}, "every entry needs an id"),
+        ({"advertisers": [{"id": "1", "type": "DSP"}]}, "DISPLAY, SAS, SPONSORED_ADS"),
     ],
 )
 def test_refused_at_once(api, fields: dict[str, Any], text):
@@ -193,6 +196,7 @@ def test_z_suffix_can_be_switched_off(serve):
     assert api.reporting("POST", "workflowExecutions", body).status_code == 400
 
 
+@pytest.mark.covers("rule", "10 executions run at a time on an instance, the rest is PENDING")
 def test_ten_run_at_a_time_and_the_rest_waits(serve):
     served = serve(query_threads=16, max_running=10)
     api = served.api
@@ -205,6 +209,43 @@ def test_ten_run_at_a_time_and_the_rest_waits(serve):
     assert api.execution(ids[11])["status"] == "PENDING"
     served.engine.gate.set()
     assert {api.until(one)["status"] for one in ids[1:]} == {"SUCCEEDED"}
+
+
+@pytest.mark.covers("rule", "200 executions run at a time on the account")
+def test_limit_of_the_account_holds_over_all_instances(serve):
+    served = serve(query_threads=8, max_running=2, max_running_account=3, extra_instances=1)
+    api = served.api
+    ids = []
+    for api.instance in ("amcemulator", "amcemulator02"):
+        ids += [api.run("SELECT gated FROM rows_1")["workflowExecutionId"] for _ in range(2)]
+    for instance, one in (("amcemulator", ids[0]), ("amcemulator", ids[1]), ("amcemulator02", ids[2])):
+        api.instance = instance
+        api.until(one, "RUNNING")
+    assert api.execution(ids[3])["status"] == "PENDING"
+    api.instance = "amcemulator"
+    api.reporting("DELETE", f"workflowExecutions/{ids[1]}")
+    api.instance = "amcemulator02"
+    api.until(ids[3], "RUNNING")
+
+
+@pytest.mark.covers("rule", "dryRun compiles, takes no place in the queue and gives no output")
+def test_dry_run_needs_no_place_among_the_ten(serve):
+    served = serve(max_running=1)
+    api = served.api
+    api.until(api.run("SELECT gated FROM rows_1")["workflowExecutionId"], "RUNNING")
+    assert api.finished(dryRun=True)["status"] == "SUCCEEDED"
+
+
+def test_what_waits_starts_when_a_run_was_cancelled(serve):
+    served = serve(speed="realistic", max_running=1, now="2026-02-01T00:00:00Z")
+    api = served.api
+    served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
+    first, second = (api.run()["workflowExecutionId"] for _ in range(2))
+    served.server.advance_clock(10)
+    api.until(first, "RUNNING")
+    served.server.advance_clock(1800)
+    api.reporting("DELETE", f"workflowExecutions/{first}")
+    assert api.until(second, "RUNNING")["lastUpdatedTime"] >= "2026-02-01T00:30:10Z"
 
 
 def test_limit_is_for_each_instance(serve):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import timedelta
+
+import pytest
 
 SQL = "SELECT n\n/* key=abc */\nFROM rows_1 -- the end"
 
@@ -75,6 +79,9 @@ def test_creation_times_in_a_time_zone(serve):
     assert ids(listed(api, minCreationTime=f"{created:%Y-%m-%dT%H:%M:%S}")) == [late]
     for query in (
         {"minCreationTime": "2026-02-01"},
+        {"minCreationTime": "2026-02-01T00:00:00Z"},
+        {"workflowId": "wf", "maxCreationTime": "2026-02-01T00:00:00+01:00"},
+        {"workflowId": "wf", "includeCancelled": "some"},
         {"minCreationTime": "2026-02-01T00:00:00", "timeZone": "Nowhere"},
         {"minCreationTime": "2026-02-01T00:00:00", "sortAscending": "maybe"},
     ):
@@ -87,6 +94,55 @@ def test_an_execution_created_this_second_is_found(served):
     second = created["createTime"].removesuffix("Z")
     found = listed(served.api, minCreationTime=second, maxCreationTime=second)
     assert ids(found) == [created["workflowExecutionId"]]
+
+
+@pytest.mark.covers("rule", "executions are listed by creation time, newest first or with sortAscending oldest first")
+def test_order_is_that_of_creation_time_even_when_the_clock_was_set_back(serve):
+    served = serve(now="2026-02-03T00:00:00Z")
+    api = served.api
+    made = {}
+    for moment in ("2026-02-03T00:00:00Z", "2026-02-01T00:00:00Z", "2026-02-05T00:00:00Z", "2026-02-02T00:00:00Z"):
+        served.server.set_clock(moment)
+        made[moment] = api.run()["workflowExecutionId"]
+    expected = [made[moment] for moment in sorted(made)]
+    served.server.set_clock("2026-02-06T00:00:00Z")
+    for ascending, order in (("true", expected), ("false", expected[::-1])):
+        query = {"minCreationTime": "2026-01-01T00:00:00", "sortAscending": ascending, "limit": "1"}
+        seen = []
+        while True:
+            page = listed(api, **query)
+            seen += ids(page)
+            if "nextToken" not in page:
+                break
+            query["nextToken"] = page["nextToken"]
+        assert seen == order
+
+
+PAGED = ("workflows", "schedules", "dataSources", "workflowExecutions?minCreationTime=2020-01-01T00:00:00")
+
+
+@pytest.mark.parametrize("path", PAGED)
+@pytest.mark.covers("rule", "limit and nextToken of every list")
+def test_wrong_pages(api, path):
+    joint = "&" if "?" in path else "?"
+    claims = json.dumps(["listWorkflows", "amcemulator", 10**30]).encode()
+    huge = base64.urlsafe_b64encode(claims).decode()
+    for query in ("limit=0", "limit=101", "limit=-1", "limit=ten", "limit=1.0", "nextToken=abc", f"nextToken={huge}"):
+        answer = api.reporting("GET", f"{path}{joint}{query}")
+        assert answer.status_code == 400, query
+        assert query.partition("=")[0] in answer.json()["details"]
+    for query in ("limit=100", "limit=", "nextToken="):
+        assert api.reporting("GET", f"{path}{joint}{query}").status_code == 200
+
+
+def test_token_of_another_list_is_wrong(api):
+    for number in range(2):
+        api.reporting("POST", "workflows", {"workflowId": f"wf{number}", "sqlQuery": SQL})
+    token = api.reporting("GET", "workflows", params={"limit": "1"}).json()["nextToken"]
+    assert api.reporting("GET", "schedules", params={"nextToken": token}).status_code == 400
+    api.instance = "amcsandbox"
+    assert api.reporting("GET", "workflows", params={"nextToken": token}).status_code == 400
+    assert api.call("GET", "accounts", params={"nextToken": token}).status_code == 400
 
 
 def test_cancelled_ones_are_hidden(served):

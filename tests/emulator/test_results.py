@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.etree import ElementTree
 
@@ -44,6 +45,7 @@ def test_a_result_can_be_fetched_until_it_expires(served):
     assert result.status_code == 200
     assert text_of(result) == content(3)
     assert int(result.headers["content-length"]) == len(result.content)
+    assert parsedate_to_datetime(result.headers["last-modified"]) <= served.server.now()
     assert result.headers["etag"] == f'"{hashlib.md5(result.content).hexdigest()}"'
     assert result.headers["content-type"].startswith("text/csv")
     served.server.advance_clock(590)
@@ -105,6 +107,28 @@ def test_altered_urls(api, url):
     assert error_of(api.download(changed(**{"X-Amz-Date": None}))) == (400, "AuthorizationQueryParametersError")
     assert error_of(api.download(parts._replace(query="").geturl())) == (403, "AccessDenied")
     assert error_of(api.download(url, Host="elsewhere:80")) == mismatch
+
+
+@pytest.mark.covers("rule", "errors of the result store are S3's XML")
+def test_other_methods_and_paths(served, url):
+    api = served.api
+    for method, expected in (
+        ("HEAD", (403, "")),
+        ("PUT", (403, "SignatureDoesNotMatch")),
+        ("DELETE", (403, "SignatureDoesNotMatch")),
+        ("POST", (405, "MethodNotAllowed")),
+    ):
+        answer = api.session.request(method, url)
+        assert answer.headers["content-type"] == "application/xml"
+        assert (answer.status_code, error_of(answer)[1] if answer.text else "") == expected
+    parts = urlsplit(url)
+    for path in ("/results", "/results/", "/results/x", "/results/x/y/z", parts.path + "/x"):
+        assert error_of(api.download(parts._replace(path=path).geturl())) == (403, "SignatureDoesNotMatch")
+        assert error_of(api.download(parts._replace(path=path, query="").geturl())) == (403, "AccessDenied")
+    other = parts.path.replace(parts.path.split("/")[2], "another-execution")
+    assert error_of(api.download(parts._replace(path=other).geturl())) == (403, "SignatureDoesNotMatch")
+    served.server.advance_clock(601)
+    assert error_of(api.session.put(url)) == (403, "AccessDenied")
 
 
 def test_authorization_header_is_refused(api, url):

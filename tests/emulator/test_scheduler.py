@@ -57,6 +57,31 @@ def test_later_the_same_day(running):
     assert windows(running, 1) == [("03-03T11", "03-04T11")]
 
 
+def test_runs_of_several_schedules_come_in_order_of_time(running):
+    schedule(running)
+    schedule(running, scheduleId="late", aggregationHourUtc=20)
+    running.server.set_clock("2026-03-07T00:00:00Z")
+    assert [end for _, end in windows(running, 5)] == ["03-04T20", "03-05T08", "03-05T20", "03-06T08", "03-06T20"]
+    store = running.server.emulator.store
+    created = [body["created"] for _, body in store.find_executions("amcemulator", ascending=True)]
+    assert created == sorted(created)
+    assert [seq for seq, _ in store.find_executions("amcemulator", ascending=True)] == [1, 2, 3, 4, 5]
+
+
+def test_a_schedule_that_is_changed_runs_as_it_is_now(running):
+    schedule(running)
+    change = {"scheduleId": "s", "workflowId": "wf", "aggregationPeriod": "Weekly", "aggregationStartDay": "Friday"}
+    running.api.reporting("PUT", "schedules/s", {**change, "aggregationHourUtc": 3})
+    running.server.set_clock("2026-03-07T00:00:00Z")
+    assert windows(running, 1) == [("02-27T03", "03-06T03")]
+    running.api.reporting("PUT", "schedules/s", {**change, "scheduleEnabled": "false"})
+    running.server.set_clock("2026-03-21T00:00:00Z")
+    running.api.reporting("PUT", "schedules/s", {**change, "scheduleEnabled": "true"})
+    assert windows(running, 1) == [("02-27T03", "03-06T03")], "nothing is made up for"
+    running.server.set_clock("2026-03-27T00:00:00Z")
+    assert windows(running, 2)[1] == ("03-20T00", "03-27T00")
+
+
 def test_disabled_and_deleted_schedules_do_nothing(running):
     schedule(running, scheduleEnabled="False")
     schedule(running, scheduleId="t")
