@@ -60,7 +60,10 @@ def emulator(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic data.")] = 7,
-    scale: Annotated[str, typer.Option(help="Size of the synthetic data: tiny, small, medium or large.")] = "small",
+    scale: Annotated[
+        str,
+        typer.Option(help="Size of the synthetic data: tiny, small, medium, large, or impressions, 10000 to 10000000."),
+    ] = "small",
     speed: Annotated[
         Speed, typer.Option(help="instant: runs end with their query; realistic: after seconds to minutes.")
     ] = Speed.INSTANT,

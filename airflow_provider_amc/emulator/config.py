@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_amc.emulator.data.scale import parse_scale
+
 CLIENT_ID = "amzn1.application-oa2-client.emulator"
 CLIENT_SECRET = "emulator-secret"
 REFRESH_TOKEN = "Atzr|emulator"
@@ -21,9 +23,6 @@ SANDBOX_INSTANCE = "amcsandbox"
 #: Scopes of the refresh token that is valid from the start.
 DEFAULT_SCOPES = ("advertising::campaign_management", "advertising::audiences")
 
-#: Sizes of the synthetic data; named here, too, so that a wrong one is refused before the query engine is loaded.
-SCALES = ("tiny", "small", "medium", "large")
-
 _INSTANCE_ID = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 
 
@@ -35,7 +34,7 @@ class EmulatorConfig:
     :param port: TCP port; 0 takes a free one.
     :param seed: seed of the synthetic data, the durations and the faults drawn by probability.
     :param scale: size of the synthetic data: ``tiny``, ``small``, ``medium`` or ``large``, for 10 thousand, 100
-        thousand, 1 million or 10 million ad impressions in 13 months.
+        thousand, 1 million or 10 million impressions of Amazon DSP in 13 months, or any number between.
     :param speed: ``instant`` ends an execution as soon as its query is done; ``realistic`` draws a duration of virtual
         seconds to minutes.
     :param state_dir: directory that keeps everything over a restart; without it a private temporary directory is used
@@ -64,7 +63,7 @@ class EmulatorConfig:
     host: str = "127.0.0.1"
     port: int = 8600
     seed: int = 7
-    scale: str = "small"
+    scale: str | int = "small"
     speed: str = "instant"
     state_dir: Path | str | None = None
     envelope: str = "flat"
@@ -86,7 +85,7 @@ class EmulatorConfig:
     query_threads: int = 4
 
     def __post_init__(self) -> None:
-        self._one_of("scale", *SCALES)
+        self.scale = parse_scale(self.scale)
         self._one_of("speed", "instant", "realistic")
         self._one_of("envelope", "flat", "wrapped")
         self._one_of("unknown_id_status", 400, 404)

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from airflow_provider_amc.emulator.data.facts import Facts
+from airflow_provider_amc.emulator.data.scale import impressions_of
 from airflow_provider_amc.emulator.tables import TableRegistry
 from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.compiler import Compiled, compile_query
@@ -29,7 +30,7 @@ _BATCH_ROWS = 50_000
 _WATCH_SECONDS = 0.05
 #: With one thread a query, rows and elements of arrays come in the same order each time. Little data loses no time by it,
 #: and queries still run beside each other, each in the thread that asked.
-_ONE_THREAD_SCALES = ("tiny", "small")
+_ONE_THREAD_IMPRESSIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,23 @@ class Engine:
     Cheap to make: the database and the rows come with the first use.
 
     :param seed: seed of the synthetic rows.
-    :param scale: ``tiny`` (10 thousand impressions in 13 months), ``small`` (100 thousand), ``medium`` (1 million) or
-        ``large`` (10 million).
+    :param scale: ``tiny`` (10 thousand impressions in 13 months), ``small`` (100 thousand), ``medium`` (1 million),
+        ``large`` (10 million), or any number between.
     :param now: the present; no row lies after it.
     :raises ValueError: there is no such scale.
     """
 
-    def __init__(self, *, seed: int = 7, scale: str = "small", now: dt.datetime) -> None:
+    def __init__(self, *, seed: int = 7, scale: str | int = "small", now: dt.datetime) -> None:
         self._seed = seed
         self._now = _naive(now)
         self._lock = threading.RLock()
         config: dict[str, Any] = {"autoload_known_extensions": False, "autoinstall_known_extensions": False}
-        if scale in _ONE_THREAD_SCALES:
+        if impressions_of(scale) <= _ONE_THREAD_IMPRESSIONS:
             config["threads"] = 1
         self._connection = duckdb.connect(":memory:", config=config)
         self._facts = Facts(self._connection, seed, scale)
         self._ready = False
         self._has_python_functions = False
-        self._filled_until: dt.date | None = None
         self._tables = TableRegistry()
 
     # --- the database --------------------------------------------------------------------------------------------
@@ -131,20 +131,16 @@ class Engine:
                 run("SET enable_external_access = false")
                 run("SET lock_configuration = true")
                 self._ready = True
-            today = self._now.date()
-            if self._filled_until is None or today > self._filled_until:
-                first = _months_before(self._now, _KEPT_MONTHS).date() - _WARM_UP
-                self._facts.fill(first, today)
-                self._filled_until = today
+            self._facts.fill(_months_before(self._now, _KEPT_MONTHS).date() - _WARM_UP, self._now.date())
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
             return self._connection.cursor()
 
     def advance_to(self, now: dt.datetime) -> None:
-        """Move the present; rows of new days come with the next query.
+        """Move the present, forward or back; rows of other months come with the next query.
 
-        :param now: the new present. Rows of a day do not depend on it.
+        :param now: the new present. Rows do not depend on it.
         """
         with self._lock:
             self._now = _naive(now)

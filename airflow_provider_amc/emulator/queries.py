@@ -69,7 +69,7 @@ def privacy_controls(
     }
 
 
-def default_engine(seed: int, scale: str, now: datetime) -> Engine:
+def default_engine(seed: int, scale: str | int, now: datetime) -> Engine:
     """The real engine; its libraries are imported here."""
     from airflow_provider_amc.emulator.engine import Engine
 

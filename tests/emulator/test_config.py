@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_amc.emulator.clock import VirtualClock, zulu, zulu_millis
-from airflow_provider_amc.emulator.config import SCALES, EmulatorConfig, parse_now
+from airflow_provider_amc.emulator.config import EmulatorConfig, parse_now
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,11 @@ from airflow_provider_amc.emulator.config import SCALES, EmulatorConfig, parse_n
     [
         ({"speed": "fast"}, "speed must be one of instant, realistic"),
         ({"envelope": "square"}, "envelope must be one of flat, wrapped"),
-        ({"scale": "huge"}, "scale must be one of"),
+        ({"scale": "huge"}, "scale must be one of tiny, small, medium, large, or a number"),
+        ({"scale": 9_999}, "from 10000 to 10000000"),
+        ({"scale": "10000001"}, "from 10000 to 10000000"),
+        ({"scale": True}, "scale must be one of"),
+        ({"scale": 1e5}, "scale must be one of"),
         ({"unknown_id_status": 500}, "unknown_id_status must be one of 400, 404"),
         ({"not_ready_status": 200}, "not_ready_status"),
         ({"terms_status": 500}, "terms_status"),
@@ -50,10 +54,12 @@ def test_extra_instances():
     assert EmulatorConfig(extra_instances=["amcsandbox"]).instances()["amcsandbox"] == "SANDBOX"
 
 
-def test_scales_are_those_of_the_data():
-    from airflow_provider_amc.emulator.data import facts
-
-    assert set(facts.SCALES) == set(SCALES)
+@pytest.mark.parametrize(
+    ("given", "kept"), [("tiny", "tiny"), (250_000, 250_000), ("250_000", 250_000), ("10000", 10_000)]
+)
+def test_scales_are_names_or_numbers(given, kept):
+    assert EmulatorConfig(scale=given).scale == kept
+    assert EmulatorConfig(scale=given).replaced(port=0).scale == kept
 
 
 def test_clock_runs_with_real_time_plus_an_offset():

@@ -412,7 +412,7 @@ def test_data_sources_describe_the_tables(engine: Engine) -> None:
 
 
 def test_the_scale_must_exist() -> None:
-    with pytest.raises(ValueError, match="Unknown scale 'huge': use one of tiny, small, medium, large"):
+    with pytest.raises(ValueError, match="scale must be one of tiny, small, medium, large"):
         Engine(scale="huge", now=NOW)
 
 

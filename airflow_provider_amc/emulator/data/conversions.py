@@ -92,7 +92,7 @@ CONVERSIONS = TableData(
 # A conversion is relevant for the campaign that promotes the product and for some of the brand's other campaigns.
 _RELEVANT = """(
     SELECT c.*, s.slot, c.asin % 3 = s.slot AS promoted,
-        (((extract(year FROM c.ts) - 2020) * 4 + extract(quarter FROM c.ts) - 1) * 4 + c.adv) * 3 + s.slot AS campaign_no
+        ((extract(year FROM c.ts) * 4 + extract(quarter FROM c.ts) - 1) * 4 + c.adv) * 3 + s.slot AS campaign_no
     FROM f_conversion AS c, (VALUES (0), (1), (2)) AS s(slot)
     WHERE c.asin % 3 = s.slot OR (c.step <> 3 AND chance_hits(c.k, 96 + s.slot, 5500))
 ) AS f"""

@@ -60,7 +60,7 @@ VIDEO = replace(
         "video_midpoint": _watched(8200),
         "video_third_quartile": _watched(7600),
         "video_complete": _watched(7000),
-        "video_click": "CASE WHEN chance_hits(f.k, 11, 25) THEN 1 ELSE 0 END",
+        "video_click": "CASE WHEN f.clicked THEN 1 ELSE 0 END",
         "video_mute": _did(121, 500),
         "video_unmute": _did(122, 450),
         "video_pause": _did(123, 600),
@@ -76,7 +76,7 @@ VIDEO = replace(
 _EVERYONE = """(
     SELECT k, ts, u, adv, step, asin, units, ntb, TRUE AS exposed FROM f_conversion
     UNION ALL
-    SELECT chance_mix(k + 3), ts + to_seconds(chance_pick(k, 130, 86400)), u + 100000000, adv, step, asin, units, ntb, FALSE
+    SELECT CAST(chance_mix(k + 3) AS UBIGINT) + 4294967296, ts + to_seconds(chance_pick(k, 130, 86400)), u + 100000000, adv, step, asin, units, ntb, FALSE
     FROM f_conversion WHERE step <> 3 AND chance_hits(k, 131, 8000)
 ) AS f"""
 

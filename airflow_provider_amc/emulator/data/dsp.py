@@ -9,12 +9,19 @@ from airflow_provider_amc.emulator.data.tabledata import (
     moment_columns,
     pick,
     span_columns,
+    weigh,
 )
 
 _WHO = "coalesce(f.u, f.k)"
 _IS_VIDEO = "((f.ad // 4) % 3 = 0)"
-_SCREENS = len(world.DEVICES) - world.FIRST_SCREEN
-_VIDEO_SITES = len(world.SITES) - world.FIRST_VIDEO_SITE
+_SHARES = tuple(share for share, *_ in world.DEVICES)
+_SITE_SHARES = tuple(share for share, *_ in world.SITES)
+
+
+def device(key: str) -> str:
+    """The number of the device that a sponsored ad or a display was seen on."""
+    return weigh(_SHARES[: world.FIRST_SCREEN], key, 62)
+
 
 #: Joins of everything that was shown through Amazon DSP. A user has two devices and one place.
 DSP_JOINS = {
@@ -22,15 +29,15 @@ DSP_JOINS = {
     "v": "JOIN d_adv AS v ON v.adv = (f.ad // 12) % 4",
     "d": (
         f"JOIN d_device AS d ON d.device = CASE WHEN {_IS_VIDEO}"
-        f" THEN {world.FIRST_SCREEN} + chance_pick({_WHO}, 60, {_SCREENS})"
-        f" ELSE chance_pick(CAST({_WHO} AS UBIGINT) + chance_pick(f.k, 61, 3) // 2 * 7919, 62, {world.FIRST_SCREEN}) END"
+        f" THEN {weigh(_SHARES[world.FIRST_SCREEN :], _WHO, 60, first=world.FIRST_SCREEN)}"
+        f" ELSE {device(f'CAST({_WHO} AS UBIGINT) + chance_pick(f.k, 61, 3) // 2 * 7919')} END"
     ),
     "s": (
         f"JOIN d_site AS s ON s.site_no = CASE WHEN {_IS_VIDEO}"
-        f" THEN {world.FIRST_VIDEO_SITE} + chance_pick(f.k, 63, {_VIDEO_SITES})"
-        f" ELSE chance_pick(f.k, 63, {world.FIRST_VIDEO_SITE}) END"
+        f" THEN {weigh(_SITE_SHARES[world.FIRST_VIDEO_SITE :], 'f.k', 63, first=world.FIRST_VIDEO_SITE)}"
+        f" ELSE {weigh(_SITE_SHARES[: world.FIRST_VIDEO_SITE], 'f.k', 63)} END"
     ),
-    "g": f"JOIN d_place AS g ON g.place = chance_pick({_WHO}, 64, {len(world.PLACES)})",
+    "g": f"JOIN d_place AS g ON g.place = {weigh([share for share, *_ in world.PLACES], _WHO, 64)}",
 }
 
 #: One impression of an ad: names every table that knows it.
@@ -204,4 +211,4 @@ VIEWS = TableData(
     },
 )
 
-__all__ = ["CLICKS", "DSP_JOINS", "IMPRESSIONS", "REQUEST_TAG", "VIEWS"]
+__all__ = ["CLICKS", "DSP_JOINS", "IMPRESSIONS", "REQUEST_TAG", "VIEWS", "device"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_amc.emulator.data import world
+from airflow_provider_amc.emulator.data.dsp import device
 from airflow_provider_amc.emulator.data.tabledata import (
     USER_COLUMNS,
     TableData,
@@ -17,7 +17,7 @@ SPONSORED_JOINS = {
     "t": "JOIN d_target AS t ON t.target = f.target",
     "v": "JOIN d_adv AS v ON v.adv = f.target // 36",
     "i": "JOIN d_asin AS i ON i.asin = t.asin",
-    "d": f"JOIN d_device AS d ON d.device = chance_pick(coalesce(f.u, f.k), 62, {world.FIRST_SCREEN})",
+    "d": f"JOIN d_device AS d ON d.device = {device('coalesce(f.u, f.k)')}",
 }
 
 #: Sponsored campaigns run since then and have no end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,21 @@ def pick(values: Sequence[str | int | None], key: str, salt: int) -> str:
     """One of some values, by chance."""
     items = ", ".join("NULL" if v is None else f"'{v}'" if isinstance(v, str) else str(v) for v in values)
     return f"[{items}][1 + chance_pick({key}, {salt}, {len(values)})]"
+
+
+def weigh(shares: Sequence[int], key: str, salt: int, *, first: int = 0) -> str:
+    """The number of one of some things, by chance and share.
+
+    :param shares: the shares, in tenths of percents that add up to 100 percent.
+    :param key: SQL of what decides.
+    :param salt: number of the draw.
+    :param first: number of the first thing.
+    """
+    if sum(shares) != 1000:
+        raise ValueError(f"The shares {shares} add up to {sum(shares)}")
+    step = math.gcd(*shares)
+    numbers = [str(number) for number, share in enumerate(shares, start=first) for _ in range(share // step)]
+    return f"[{', '.join(numbers)}][1 + chance_pick({key}, {salt}, {len(numbers)})]"
 
 
 #: DuckDB type of the key of a user.

@@ -72,91 +72,66 @@ SPONSORED_TEMPLATES = (
     ("sponsored_television", "STV Lifestyle", "CPM", (None,)),
 )
 
-#: type, make, model, operating system, version, browser, environment
+#: How many in a thousand users have it, type, make, model, operating system, version, browser, environment
 DEVICES = (
-    ("Phone", "Apple", "iPhone", "iOS", "17.5", "Safari", "Web"),
-    ("Phone", "Apple", "iPhone", "iOS", "18.1", None, "App"),
-    ("Phone", "Samsung", "Galaxy S", "Android", "14", "Chrome", "Web"),
-    ("Phone", "Google", "Pixel", "Android", "15", None, "App"),
-    ("Tablet", "Apple", "iPad", "iOS", "17.5", "Safari", "Web"),
-    ("Tablet", "Amazon", "Fire HD", "Fire OS", "8", "Silk", "Web"),
-    ("PC", None, None, "Windows", "11", "Chrome", "Web"),
-    ("PC", None, None, "Windows", "10", "Edge", "Web"),
-    ("PC", "Apple", "Mac", "macOS", "14", "Safari", "Web"),
-    ("Unknown", None, None, None, None, "Other", None),
-    ("TV", "Amazon", "Fire TV", "Fire OS", "7", None, "App"),
-    ("TV", "Samsung", "Smart TV", "Tizen", "7", None, "App"),
-    ("ConnectedDevice", "Roku", "Streaming Stick", "Roku OS", "13", None, "App"),
-    ("TV", "LG", "Smart TV", "webOS", "23", None, "App"),
+    (170, "Phone", "Apple", "iPhone", "iOS", "17.5", "Safari", "Web"),
+    (160, "Phone", "Apple", "iPhone", "iOS", "18.1", None, "App"),
+    (130, "Phone", "Samsung", "Galaxy S", "Android", "14", "Chrome", "Web"),
+    (70, "Phone", "Google", "Pixel", "Android", "15", None, "App"),
+    (60, "Tablet", "Apple", "iPad", "iOS", "17.5", "Safari", "Web"),
+    (40, "Tablet", "Amazon", "Fire HD", "Fire OS", "8", "Silk", "Web"),
+    (190, "PC", None, None, "Windows", "11", "Chrome", "Web"),
+    (80, "PC", None, None, "Windows", "10", "Edge", "Web"),
+    (80, "PC", "Apple", "Mac", "macOS", "14", "Safari", "Web"),
+    (20, "Unknown", None, None, None, None, "Other", None),
+    (420, "TV", "Amazon", "Fire TV", "Fire OS", "7", None, "App"),
+    (270, "TV", "Samsung", "Smart TV", "Tizen", "7", None, "App"),
+    (190, "ConnectedDevice", "Roku", "Streaming Stick", "Roku OS", "13", None, "App"),
+    (120, "TV", "LG", "Smart TV", "webOS", "23", None, "App"),
 )
-#: Devices from this index on show video on a big screen.
+#: Devices from this index on show video on a big screen; the shares of these, and of the others, add up to a thousand.
 FIRST_SCREEN = 10
 
-#: site, supply source, Amazon's own, app bundle, page type, deal
+#: Impressions in a thousand, site, supply source, Amazon's own, app bundle, page type, deal
 SITES = (
-    ("amazon.com", "AMAZON.COM", True, None, "Detail", None),
-    ("amazon.com", "AMAZON.COM", True, None, "Search", None),
-    ("amazon.com", "AMAZON.COM", True, None, "Gateway", None),
-    ("Amazon Shopping App", "AMAZON MOBILE APP", True, "com.example.shopping", "Detail", None),
-    ("harborlight-news.example", "OPEN EXCHANGE A", False, None, None, None),
-    ("weekendkitchen.example", "OPEN EXCHANGE A", False, None, None, None),
-    ("trailnotes.example", "OPEN EXCHANGE B", False, None, None, "Outdoor Preferred"),
-    ("scoreline.example", "OPEN EXCHANGE B", False, None, None, None),
-    ("puzzlebay", "MOBILE EXCHANGE C", False, "com.example.puzzlebay", None, None),
-    ("weatherwise", "MOBILE EXCHANGE C", False, "com.example.weatherwise", None, None),
-    ("Northwind TV", "STREAMING TV D", False, "com.example.northwindtv", None, "Streaming Reserve"),
-    ("Prime-time Live", "AMAZON STREAMING TV", True, None, None, None),
+    (220, "amazon.com", "AMAZON.COM", True, None, "Detail", None),
+    (150, "amazon.com", "AMAZON.COM", True, None, "Search", None),
+    (90, "amazon.com", "AMAZON.COM", True, None, "Gateway", None),
+    (200, "Amazon Shopping App", "AMAZON MOBILE APP", True, "com.example.shopping", "Detail", None),
+    (90, "harborlight-news.example", "OPEN EXCHANGE A", False, None, None, None),
+    (60, "weekendkitchen.example", "OPEN EXCHANGE A", False, None, None, None),
+    (50, "trailnotes.example", "OPEN EXCHANGE B", False, None, None, "Outdoor Preferred"),
+    (50, "scoreline.example", "OPEN EXCHANGE B", False, None, None, None),
+    (50, "puzzlebay", "MOBILE EXCHANGE C", False, "com.example.puzzlebay", None, None),
+    (40, "weatherwise", "MOBILE EXCHANGE C", False, "com.example.weatherwise", None, None),
+    (450, "Northwind TV", "STREAMING TV D", False, "com.example.northwindtv", None, "Streaming Reserve"),
+    (550, "Prime-time Live", "AMAZON STREAMING TV", True, None, None, None),
 )
-#: Sites from this index on show video.
+#: Sites from this index on show video; shares as for devices.
 FIRST_VIDEO_SITE = 10
 
-#: state, city, postal code, designated market area
+#: How many in a thousand users live there, state, city, postal code, designated market area
 PLACES = (
-    ("US-NY", "New York", "10001", "501"), ("US-NY", "Brooklyn", "11201", "501"), ("US-CA", "Los Angeles", "90012", "803"),
-    ("US-CA", "San Diego", "92101", "825"), ("US-CA", "San Jose", "95112", "807"), ("US-IL", "Chicago", "60601", "602"),
-    ("US-TX", "Houston", "77002", "618"), ("US-TX", "Dallas", "75201", "623"), ("US-TX", "Austin", "78701", "635"),
-    ("US-PA", "Philadelphia", "19103", "504"), ("US-AZ", "Phoenix", "85004", "753"), ("US-FL", "Miami", "33130", "528"),
-    ("US-FL", "Orlando", "32801", "534"), ("US-GA", "Atlanta", "30303", "524"), ("US-MA", "Boston", "02110", "506"),
-    ("US-WA", "Seattle", "98101", "819"), ("US-CO", "Denver", "80202", "751"), ("US-MN", "Minneapolis", "55401", "613"),
-    ("US-MI", "Detroit", "48226", "505"), ("US-OH", "Columbus", "43215", "535"), ("US-NC", "Charlotte", "28202", "517"),
-    ("US-TN", "Nashville", "37203", "659"), ("US-OR", "Portland", "97205", "820"), ("US-MO", "St. Louis", "63101", "609"),
+    (150, "US-NY", "New York", "10001", "501"), (60, "US-NY", "New York", "10025", "501"),
+    (50, "US-NY", "Brooklyn", "11201", "501"), (100, "US-CA", "Los Angeles", "90012", "803"),
+    (45, "US-CA", "Los Angeles", "90026", "803"), (30, "US-CA", "San Diego", "92101", "825"),
+    (25, "US-CA", "San Jose", "95112", "807"), (75, "US-IL", "Chicago", "60601", "602"),
+    (25, "US-IL", "Chicago", "60614", "602"), (55, "US-TX", "Houston", "77002", "618"),
+    (45, "US-TX", "Dallas", "75201", "623"), (25, "US-TX", "Austin", "78701", "635"),
+    (40, "US-PA", "Philadelphia", "19103", "504"), (35, "US-AZ", "Phoenix", "85004", "753"),
+    (35, "US-FL", "Miami", "33130", "528"), (20, "US-FL", "Orlando", "32801", "534"),
+    (30, "US-GA", "Atlanta", "30303", "524"), (25, "US-MA", "Boston", "02110", "506"),
+    (25, "US-WA", "Seattle", "98101", "819"), (18, "US-CO", "Denver", "80202", "751"),
+    (15, "US-MN", "Minneapolis", "55401", "613"), (14, "US-MI", "Detroit", "48226", "505"),
+    (13, "US-OH", "Columbus", "43215", "535"), (12, "US-NC", "Charlotte", "28202", "517"),
+    (12, "US-TN", "Nashville", "37203", "659"), (11, "US-OR", "Portland", "97205", "820"),
+    (10, "US-MO", "St. Louis", "63101", "609"),
 )  # fmt: skip
 
 #: Half-hours of the day (UTC) drawn with equal chance: people in the United States are awake and in the evening online.
 HOURS = (
-    0,
-    0,
-    1,
-    1,
-    1,
-    2,
-    2,
-    2,
-    3,
-    3,
-    4,
-    5,
-    6,
-    8,
-    11,
-    12,
-    13,
-    14,
-    15,
-    15,
-    16,
-    16,
-    17,
-    18,
-    18,
-    19,
-    20,
-    21,
-    21,
-    22,
-    23,
-    23,
-)
+    0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8, 11, 12, 13, 14, 15, 15, 16, 16, 17, 18, 18, 19, 20, 21, 21, 22, 23, 23,
+)  # fmt: skip
 
 #: Name and id of the segments that impressions are matched to.
 SEGMENTS = tuple((4000 + 37 * index, name) for index, name in enumerate((
@@ -164,19 +139,17 @@ SEGMENTS = tuple((4000 + 37 * index, name) for index, name in enumerate((
     "LS - Home Cooks", "LS - Music Fans", "LS - Gamers", "IM - Office Furniture", "LS - Green Living", "IM - Gifts",
 )))  # fmt: skip
 
-QUARTER_ORIGIN = 2020
-
 
 def quarter_number(day: dt.date) -> int:
-    """The quarter of a day, counted from the first of 2020."""
-    return (day.year - QUARTER_ORIGIN) * 4 + (day.month - 1) // 3
+    """The quarter of a day, counted from the first of the year 0."""
+    return day.year * 4 + (day.month - 1) // 3
 
 
 def quarter_bounds(number: int) -> tuple[dt.datetime, dt.datetime]:
     """First moment of a quarter and of the next one, UTC."""
 
     def first(quarter: int) -> dt.datetime:
-        return dt.datetime(QUARTER_ORIGIN + quarter // 4, quarter % 4 * 3 + 1, 1)
+        return dt.datetime(quarter // 4, quarter % 4 * 3 + 1, 1)
 
     return first(number), first(number + 1)
 
