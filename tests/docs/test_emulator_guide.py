@@ -71,7 +71,7 @@ def test_credentials() -> None:
 
 
 def test_data() -> None:
-    from airflow_provider_amc.emulator.data.facts import SCALES
+    from airflow_provider_amc.emulator.data.scale import SCALES
     from airflow_provider_amc.emulator.engine import Engine
 
     (text,) = [part for part in GUIDE.text.split("\n## ") if part.startswith("Data\n")]
