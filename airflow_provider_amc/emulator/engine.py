@@ -18,6 +18,7 @@ from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.compiler import Compiled, compile_query
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.macros import add_python_functions, create_statements, needs_python
+from airflow_provider_amc.sql.privacy import Privacy
 from airflow_provider_amc.sql.types import SqlType, from_duckdb
 
 __all__ = ["AmcSqlError", "CompiledQuery", "Engine", "OutputColumn"]
@@ -159,7 +160,7 @@ class Engine:
         input_parameters: Sequence[Mapping[str, Any]] = (),
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
-        instance_type: str = "STANDARD",
+        privacy: Privacy | None = Privacy(),  # noqa: B008 (a frozen value)
         window_start: dt.datetime | None = None,
         window_end: dt.datetime | None = None,
     ) -> CompiledQuery:
@@ -170,7 +171,8 @@ class Engine:
         :param parameter_values: their values. Without values and without a window only the query and the declarations
             are checked, as when a workflow is created.
         :param input_schema: schema of table names without one, such as ``sandbox``.
-        :param instance_type: ``STANDARD``, where the final output must be aggregated, or ``SANDBOX``.
+        :param privacy: how rows of too few users are treated. ``None`` switches the privacy controls off, as a sandbox
+            can: then the output need not even be aggregated.
         :param window_start: start of the run's window, ``None`` while there is no run.
         :param window_end: its end.
         :returns: the query, ready to run.
@@ -185,9 +187,8 @@ class Engine:
             find,
             input_parameters=input_parameters,
             parameter_values=None if only_check else parameter_values or {},
+            privacy=privacy,
         )
-        if instance_type.upper() == "STANDARD" and not compiled.aggregated:
-            raise AmcSqlError("The final output of the query must be aggregated: use GROUP BY or aggregate functions.")
         return self._described(compiled)
 
     def _described(self, compiled: Compiled) -> CompiledQuery:

@@ -12,6 +12,7 @@ from airflow_provider_amc.emulator.data.tabledata import USER_KEY_TYPE, TableDat
 from airflow_provider_amc.emulator.data.tables import TABLES
 from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.coerce import quote_name
+from airflow_provider_amc.sql.lineage import Lineage, level_of
 from airflow_provider_amc.sql.scopes import Field
 from airflow_provider_amc.sql.sources import USER_KEY, TableFinder, TableSource
 from airflow_provider_amc.sql.types import from_duckdb, parse_type, to_duckdb
@@ -25,7 +26,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def _fields(table: catalogue.Table) -> Mapping[str, Field]:
     return MappingProxyType(
         {
-            name: Field(name, parse_type(column.data_type), column.column_type == catalogue.METRIC, name)
+            name: Field(
+                name,
+                parse_type(column.data_type),
+                column.column_type == catalogue.METRIC,
+                name,
+                Lineage(level=level_of(column.threshold)),
+            )
             for name, column in table.columns.items()
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from airflow_provider_amc.sql.coerce import (
     to_string,
 )
 from airflow_provider_amc.sql.functions import EXTRACT_UNITS, FUNCTIONS, FunctionArgumentError
+from airflow_provider_amc.sql.lineage import COMPARING, FREE, LITERAL, REFUSAL, Carried, Lineage, Measured, computed, merged, of_call
 from airflow_provider_amc.sql.scopes import Context
 from airflow_provider_amc.sql.types import ANY, LONG, NULL, STRING, TIMESTAMP, SqlType, parse_type
 
@@ -51,6 +53,19 @@ def has_aggregate(node: exp.Expr) -> bool:
         inner = [*function.iter_expressions(), *(part for part in node.iter_expressions() if part is not node.this)]
         return any(has_aggregate(part) for part in inner)
     return is_aggregate_call(node) or any(has_aggregate(part) for part in node.iter_expressions())
+
+
+def _measured(name: str, values: Sequence[Value], condition: str) -> Measured:
+    """What a row adds to a sum or a count."""
+    lineage = merged(value.lineage or FREE for value in values)
+    carried = next((one for one in lineage.components if isinstance(one, Carried)), None)
+    if name == "SUM":
+        text = to_number(values[0]).sql
+    else:
+        known = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
+        text = f"CASE WHEN {known} THEN 1 END" if known else "1"
+        carried = carried and replace(carried, pure=False)
+    return Measured(text, condition, lineage.owners, carried)
 
 
 class CallBinder:
@@ -91,23 +106,27 @@ class CallBinder:
             raise self._queries.error(
                 node, f"Invalid number of arguments to function '{name}'. Was expecting {count} arguments"
             )
+        values = [self._expressions.bind(argument, context) for argument in given]
+        if name in COMPARING:
+            self._expressions.guard(node, values)
         try:
-            return function.write([self._expressions.bind(argument, context) for argument in given])
+            result = function.write(values)
         except FunctionArgumentError as error:
             raise self._queries.error(node, str(error)) from None
+        return replace(result, lineage=of_call(name, [value.lineage or FREE for value in values]))
 
     def _parameter(self, node: exp.Anonymous, kind: str) -> Value:
         argument = node.expressions[0] if len(node.expressions) == 1 else None
         if not isinstance(argument, exp.Literal) or not argument.is_string:
             raise self._queries.error(node, f"{kind} needs the quoted name of a parameter")
         if kind == "CUSTOM_PARAMETER":
-            return self._queries.custom_parameter(node, str(argument.this))
+            return replace(self._queries.custom_parameter(node, str(argument.this)), lineage=LITERAL)
         if str(argument.this) not in ("TIME_WINDOW_START", "TIME_WINDOW_END"):
             raise self._queries.error(
                 node, f"Unknown built-in parameter '{argument.this}': use TIME_WINDOW_START or TIME_WINDOW_END"
             )
         bound = "$window_start" if str(argument.this) == "TIME_WINDOW_START" else "$window_end"
-        return Value(f"CAST({bound} AS TIMESTAMP)", TIMESTAMP)
+        return Value(f"CAST({bound} AS TIMESTAMP)", TIMESTAMP, lineage=LITERAL)
 
     def _explode(self, node: exp.Anonymous, context: Context) -> Value:
         value = self._expressions.bind(node.expressions[0], context) if len(node.expressions) == 1 else None
@@ -115,10 +134,12 @@ class CallBinder:
             raise self._queries.error(node, "Array expression is not an array data type")
         return value.of(f"unnest({value.sql})", value.type.element or ANY)
 
-    def _aggregate(self, node: exp.Anonymous, name: str, context: Context, over: str) -> Value:
-        if not context.aggregates and not over.lstrip().startswith("OVER"):
+    def _aggregate(
+        self, node: exp.Anonymous, name: str, context: Context, over: str, condition: str = ""
+    ) -> Value:
+        windowed = bool(over)
+        if not context.aggregates and not windowed:
             raise self._queries.error(node, "Aggregate expression is illegal in this place")
-        windowed = "OVER" in over
         inner = context if windowed else replace(context, groups=None, aggregates=False, aliases=None)
         arguments = list(node.expressions)
         distinct = bool(arguments) and isinstance(arguments[0], exp.Distinct)
@@ -128,10 +149,22 @@ class CallBinder:
             arguments = []
         elif not arguments:
             raise self._queries.error(node, f"Invalid number of arguments to function '{name}'")
+        values = [self._expressions.bind(argument, inner) for argument in arguments]
+        lineages = [value.lineage or FREE for value in values]
+        if name in ("MIN", "MAX") and self._queries.controls and any(one.mixed for one in lineages):
+            raise self._queries.error(node, REFUSAL)
+        if condition:
+            over = f" FILTER (WHERE {condition}){over}"
         try:
-            return AGGREGATES[name]([self._expressions.bind(argument, inner) for argument in arguments], distinct, over)
+            result = AGGREGATES[name](values, distinct, over)
         except FunctionArgumentError as error:
             raise self._queries.error(node, str(error)) from None
+        if windowed:
+            return replace(result, lineage=FREE if name == "COUNT" else merged(lineages))
+        components = () if distinct or name not in ("SUM", "COUNT") else (_measured(name, values, condition),)
+        level = 0 if name == "COUNT" else computed(lineages[:1]).level
+        literal = name != "COUNT" and any(one.literal for one in lineages[:1])
+        return replace(result, lineage=Lineage(level, literal, aggregate=True, components=components))
 
     def filter(self, node: exp.Filter, context: Context) -> Value:
         return self._with_filter(node, context, "")
@@ -141,7 +174,7 @@ class CallBinder:
             raise self._queries.error(node, "FILTER must be applied to aggregate expression")
         inner = replace(context, groups=None, aggregates=False, aliases=None)
         condition = self._expressions.condition(node.expression.this, inner)
-        return self._aggregate(node.this, str(node.this.name).upper(), context, f" FILTER (WHERE {condition}){over}")
+        return self._aggregate(node.this, str(node.this.name).upper(), context, over, condition)
 
     # --- windows -------------------------------------------------------------------------------------------------
 
@@ -204,8 +237,9 @@ class CallBinder:
         arguments = [self._expressions.bind(argument, context) for argument in function.expressions]
         if nulls and arguments:
             arguments[-1] = replace(arguments[-1], sql=arguments[-1].sql + nulls)
+        lineage = merged(argument.lineage or FREE for argument in arguments[:1])
         try:
-            return WINDOW_FUNCTIONS[name](arguments, False, over, name)
+            return replace(WINDOW_FUNCTIONS[name](arguments, False, over, name), lineage=lineage)
         except FunctionArgumentError as error:
             raise self._queries.error(node, str(error)) from None
 
@@ -226,11 +260,14 @@ class CallBinder:
             if subject is None:
                 condition = self._expressions.condition(branch.this, context)
             else:
-                left, right = comparable([subject, self._expressions.bind(branch.this, context)])
+                compared = [subject, self._expressions.bind(branch.this, context)]
+                self._expressions.guard(branch, compared)
+                left, right = comparable(compared)
                 condition = f"{left.sql} = {right.sql}"
             parts.append(f"WHEN {condition} THEN {value.sql}")
         metric = together.is_number and any(value.metric for value in results)
-        return Value(" ".join([*parts, f"ELSE {values[-1].sql} END"]), together, metric)
+        lineage = merged(value.lineage or FREE for value in results)
+        return Value(" ".join([*parts, f"ELSE {values[-1].sql} END"]), together, metric, lineage=lineage)
 
     def cast(self, node: exp.Cast, context: Context) -> Value:
         value = self._expressions.bind(node.this, context)

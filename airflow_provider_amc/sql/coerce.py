@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from airflow_provider_amc.sql.lineage import Lineage
 from airflow_provider_amc.sql.types import (
     BOOLEAN,
     DATE,
@@ -34,12 +35,14 @@ class Value:
     :param type: its AMC type.
     :param metric: does its number come from a metric, so that adding it up makes sense?
     :param text: for a string or number literal its content, else ``None``.
+    :param lineage: where its content comes from; ``None`` until its binder has said so.
     """
 
     sql: str
     type: SqlType
     metric: bool = False
     text: str | None = None
+    lineage: Lineage | None = None
 
     def of(self, sql: str, new_type: SqlType) -> Value:
         """The same value after a change of type."""

@@ -15,6 +15,7 @@ from airflow_provider_amc.sql.coerce import Value
 from airflow_provider_amc.sql.dialect import AMC
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.one_line import PlacedToken, placed_tokens
+from airflow_provider_amc.sql.privacy import Privacy, controlled
 from airflow_provider_amc.sql.queries import QueryBinder
 from airflow_provider_amc.sql.scopes import Field
 from airflow_provider_amc.sql.sources import TableFinder
@@ -126,6 +127,7 @@ def compile_query(
     *,
     input_parameters: Sequence[Mapping[str, object]] = (),
     parameter_values: Mapping[str, object] | None = None,
+    privacy: Privacy | None = None,
 ) -> Compiled:
     """Compile a query.
 
@@ -133,8 +135,9 @@ def compile_query(
     :param find_table: finds the tables it may read.
     :param input_parameters: the declared parameters of the workflow.
     :param parameter_values: their values; ``None`` only checks the query.
+    :param privacy: how rows of too few users are treated; ``None`` switches the privacy controls off.
     :returns: the DuckDB SQL and the output columns.
-    :raises AmcSqlError: the query, a parameter or a value is not acceptable.
+    :raises AmcSqlError: the query, a parameter or a value is not acceptable, or the privacy controls forbid it.
     """
     declared = parameters.declared(input_parameters)
 
@@ -145,9 +148,13 @@ def compile_query(
         return parameters.value_of(parameter, parameter_values)
 
     tree = parse(sql)
-    binder = QueryBinder(sql, find_table, value)
+    binder = QueryBinder(sql, find_table, value, controls=privacy is not None)
     try:
-        bound = binder.query(tree)
+        bound = binder.final(tree)
     except RecursionError:
         raise AmcSqlError("The SQL query is nested too deeply.") from None
+    if privacy is not None:
+        if not bound.aggregated:
+            raise AmcSqlError("The final output of the query must be aggregated: use GROUP BY or aggregate functions.")
+        bound = controlled(bound, privacy)
     return Compiled(binder.sources.with_reads(bound.sql), bound.fields, tuple(binder.sources.tables), bound.aggregated)

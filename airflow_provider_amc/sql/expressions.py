@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from airflow_provider_amc.sql import operators
-from airflow_provider_amc.sql.calls import CallBinder, has_aggregate
+from airflow_provider_amc.sql.calls import CallBinder, has_aggregate, is_aggregate_call
 from airflow_provider_amc.sql.coerce import (
     Value,
     comparable,
@@ -22,6 +22,7 @@ from airflow_provider_amc.sql.coerce import (
 )
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.functions import FunctionArgumentError, similar
+from airflow_provider_amc.sql.lineage import FREE, LITERAL, REFUSAL, Lineage, computed, is_refused
 from airflow_provider_amc.sql.scopes import Context, Relation
 from airflow_provider_amc.sql.types import (
     ANY,
@@ -40,6 +41,17 @@ if TYPE_CHECKING:
     from airflow_provider_amc.sql.queries import QueryBinder
 
 
+#: Nodes that are true or false and show nothing of what they look at.
+_CONDITIONS = (
+    exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between, exp.Like, exp.Escape, exp.SimilarTo, exp.Exists,
+    *operators.COMPARISONS,
+)  # fmt: skip
+#: Nodes whose binder decides about the lineage itself; that of others is calculated from the parts.
+_DECIDED = (
+    exp.Paren, exp.Literal, exp.Boolean, exp.Column, exp.Anonymous, exp.Window, exp.Filter, exp.If, exp.Case,
+    exp.Subquery, exp.StrPosition,
+)  # fmt: skip
+
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -52,10 +64,11 @@ class ExpressionBinder:
     def __init__(self, queries: QueryBinder) -> None:
         self._queries = queries
         self.calls = CallBinder(self, queries)
+        self._parts_found: list[list[Lineage]] = []
         self._handlers: dict[type[exp.Expr], Callable[..., Value]] = {
             exp.Paren: lambda node, context: self._paren(node, context),
             exp.Literal: self._literal,
-            exp.Boolean: lambda node, context: Value("TRUE" if node.this else "FALSE", BOOLEAN),
+            exp.Boolean: lambda node, context: Value("TRUE" if node.this else "FALSE", BOOLEAN, lineage=LITERAL),
             exp.Null: lambda node, context: Value("NULL", NULL),
             exp.Column: self._column,
             exp.Dot: self._dot,
@@ -96,12 +109,45 @@ class ExpressionBinder:
 
         :param node: the expression.
         :param context: where it stands.
-        :returns: its DuckDB SQL with type and role.
+        :returns: its DuckDB SQL with type, role and lineage.
         :raises AmcSqlError: it is not AMC SQL, or names something unknown.
         """
-        grouped = self._as_group(node, context)
-        if grouped is not None:
-            return grouped
+        parts: list[Lineage] = []
+        self._parts_found.append(parts)
+        try:
+            grouped = self._as_group(node, context)
+            value = self._bound(node, context) if grouped is None else grouped
+        finally:
+            self._parts_found.pop()
+        if isinstance(node, _CONDITIONS):
+            lineage = FREE
+        elif value.lineage is not None and (grouped is not None or isinstance(node, _DECIDED)):
+            lineage = value.lineage
+        else:
+            lineage = computed(parts)
+        lineage = self._no_longer_pure(node, lineage)
+        if self._parts_found:
+            self._parts_found[-1].append(lineage)
+        return replace(value, lineage=lineage)
+
+    @staticmethod
+    def _no_longer_pure(node: exp.Expr, lineage: Lineage) -> Lineage:
+        kept = isinstance(node, exp.Column | exp.Paren | exp.Filter) or is_aggregate_call(node)
+        if kept or not lineage.components:
+            return lineage
+        return replace(lineage, components=tuple(replace(one, pure=False) for one in lineage.components))
+
+    def guard(self, node: exp.Expr, values: Sequence[Value]) -> None:
+        """Refuse to compare literals with sensitive values.
+
+        :param node: the comparison.
+        :param values: what it compares.
+        :raises AmcSqlError: AMC's privacy controls do not allow it.
+        """
+        if self._queries.controls and is_refused(value.lineage or FREE for value in values):
+            raise self._queries.error(node, REFUSAL)
+
+    def _bound(self, node: exp.Expr, context: Context) -> Value:
         for kind in type(node).__mro__:
             if kind in self._handlers:
                 return self._handlers[kind](node, context)
@@ -127,7 +173,9 @@ class ExpressionBinder:
             value = self.bind(node, replace(context, groups=None, aliases=None))
         except AmcSqlError:
             return None  # an alias inside, or an error that binding it in its place tells better
-        return replace(value, metric=False) if value.sql in context.groups else None
+        if value.sql not in context.groups:
+            return None
+        return replace(value, metric=False, lineage=(value.lineage or FREE).as_group())
 
     def _alias_of(self, node: exp.Column, context: Context) -> exp.Expr | None:
         if not context.aliases or node.args.get("table") is not None:
@@ -192,19 +240,19 @@ class ExpressionBinder:
         text = str(node.this)
         if node.is_string:
             try:
-                return Value(quote_text(text), STRING, text=text)
+                return Value(quote_text(text), STRING, text=text, lineage=LITERAL)
             except ValueError as error:
                 raise self._queries.error(node, f"{error}") from None
         if text.isdigit():
             number = int(text)
             if number > 2**63 - 1:
                 raise self._queries.error(node, f"Numeric literal '{text}' out of range")
-            return Value(text, INTEGER if number < 2**31 else LONG, text=text)
+            return Value(text, INTEGER if number < 2**31 else LONG, text=text, lineage=LITERAL)
         if not _NUMBER.fullmatch(text):
             raise self._queries.error(node, f"Illegal numeric literal '{text}'")
         if "e" in text.lower():
-            return Value(f"CAST({quote_text(text)} AS DOUBLE)", DOUBLE, text=text)
-        return Value(text, DECIMAL, text=text)
+            return Value(f"CAST({quote_text(text)} AS DOUBLE)", DOUBLE, text=text, lineage=LITERAL)
+        return Value(text, DECIMAL, text=text, lineage=LITERAL)
 
     def _interval(self, node: exp.Interval, context: Context) -> Value:
         unit = node.args.get("unit")
@@ -243,6 +291,8 @@ class ExpressionBinder:
 
     def _operator(self, node: exp.Expr, kind: type[exp.Expr], context: Context) -> Value:
         left, right = self.bind(node.this, context), self.bind(node.expression, context)
+        if kind in operators.COMPARISONS:
+            self.guard(node, (left, right))
         try:
             if kind in operators.COMPARISONS:
                 return operators.compare(kind, left, right)
@@ -291,7 +341,8 @@ class ExpressionBinder:
             bound = self._queries.subquery(query, context.scope)
             if len(bound.fields) != 1 and not isinstance(node.this, exp.Tuple):
                 raise self._queries.error(node, "Sub-query of IN must return one column")
-            inner = Value(f"{bound.fields[0].name}", bound.fields[0].type)
+            inner = Value(f"{bound.fields[0].name}", bound.fields[0].type, lineage=bound.fields[0].lineage)
+            self.guard(node, (subject, inner))
             if len(bound.fields) == 1:
                 left, right = comparable([subject, inner])
                 if right is not inner and right.type != inner.type:
@@ -303,11 +354,13 @@ class ExpressionBinder:
         options = [self.bind(option, context) for option in node.expressions]
         if not options:
             raise self._queries.error(node, "IN needs a list of values or a sub-query")
+        self.guard(node, (subject, *options))
         subject, *others = comparable([subject, *options])
         return Value(f"({subject.sql} IN ({', '.join(other.sql for other in others)}))", BOOLEAN)
 
     def _between(self, node: exp.Between, context: Context) -> Value:
         parts = [self.bind(part, context) for part in (node.this, node.args["low"], node.args["high"])]
+        self.guard(node, parts)
         value, low, high = comparable(parts)
         return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
 
@@ -318,13 +371,17 @@ class ExpressionBinder:
             node = node.this
         if not isinstance(node, exp.Like):
             raise self._queries.error(node, "ESCAPE needs LIKE")
-        value, pattern = (to_string(self.bind(part, context)).sql for part in (node.this, node.expression))
+        sides = [self.bind(part, context) for part in (node.this, node.expression)]
+        self.guard(node, sides)
+        value, pattern = (to_string(side).sql for side in sides)
         word = "NOT LIKE" if node.args.get("negate") else "LIKE"
         return Value(f"({value} {word} {pattern}{escape})", BOOLEAN)
 
     def _similar(self, node: exp.SimilarTo, context: Context) -> Value:
+        arguments = [self.bind(part, context) for part in (node.this, node.expression)]
+        self.guard(node, arguments)
         try:
-            return similar([self.bind(part, context) for part in (node.this, node.expression)])
+            return similar(arguments)
         except FunctionArgumentError as error:
             raise self._queries.error(node, str(error)) from None
 
@@ -335,7 +392,8 @@ class ExpressionBinder:
         bound = self._queries.subquery(node, context.scope)
         if len(bound.fields) != 1:
             raise self._queries.error(node, "Scalar sub-query must return one column")
-        return Value(f"({bound.sql})", bound.fields[0].type, bound.fields[0].metric)
+        field = bound.fields[0]
+        return Value(f"({bound.sql})", field.type, field.metric, lineage=field.lineage.shown_outside())
 
     def _unsupported_pipe(self, node: exp.Expr, context: Context) -> Value:
         raise self._queries.error(node, "Unsupported scalar operation type ||")

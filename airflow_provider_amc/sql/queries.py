@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 
 from sqlglot import exp
 
@@ -13,10 +14,13 @@ from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
 from airflow_provider_amc.sql.dialect import error_at, place_in, word_before
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.expressions import ExpressionBinder
+from airflow_provider_amc.sql.lineage import FREE, REFUSAL, merged
+from airflow_provider_amc.sql.owners import counted
 from airflow_provider_amc.sql.relations import FromBinder
 from airflow_provider_amc.sql.scopes import Bound, Context, Field, Scope
+from airflow_provider_amc.sql.selects import SelectParts, distinct_rows, unique_names, united
 from airflow_provider_amc.sql.sources import TableFinder
-from airflow_provider_amc.sql.types import STRING, common_type
+from airflow_provider_amc.sql.types import STRING, SqlType, common_type
 
 #: What a SELECT may consist of; other databases know more, and so does sqlglot.
 _SELECT_PARTS = {
@@ -25,9 +29,6 @@ _SELECT_PARTS = {
 
 #: DuckDB SQL that GROUP BY would read as the number of an output column.
 _READ_AS_ORDINAL = re.compile(r"[(-]*\d+\)*")
-#: A window function in DuckDB SQL. Text in quotes that looks like one does no harm.
-_WINDOWED = re.compile(r" OVER [(\"]")
-
 
 class QueryBinder:
     """Binds one query and everything in it.
@@ -35,13 +36,21 @@ class QueryBinder:
     :param sql: the text that was parsed, for places in messages.
     :param find_table: finds tables by name.
     :param parameter: gives the value of ``CUSTOM_PARAMETER`` by name; raises KeyError for an undeclared one.
+    :param controls: are AMC's privacy controls on? Then comparisons of literals with sensitive values are refused, and
+        every row knows the users behind it.
     """
 
-    def __init__(self, sql: str, find_table: TableFinder, parameter: Callable[[str], Value]) -> None:
+    def __init__(
+        self, sql: str, find_table: TableFinder, parameter: Callable[[str], Value], *, controls: bool = False
+    ) -> None:
         self._sql = sql
         self.find_table = find_table
         self._parameter = parameter
+        self.controls = controls
+        #: Are the users behind the rows of the present query asked for? Not within expressions.
+        self.tracking = controls
         self.ctes: list[dict[str, Bound]] = []
+        self._numbers = count()
         self.expressions = ExpressionBinder(self)
         self.sources = FromBinder(self)
 
@@ -60,20 +69,30 @@ class QueryBinder:
 
     def subquery(self, node: exp.Expr, scope: Scope) -> Bound:
         """Bind a query inside an expression; it may use the columns around it."""
-        return self.query(node, scope)
+        tracking, self.tracking = self.tracking, False
+        try:
+            return self.query(node, scope)
+        finally:
+            self.tracking = tracking
 
-    def query(self, node: exp.Expr, parent: Scope | None = None) -> Bound:
+    def final(self, node: exp.Expr) -> Bound:
+        """Bind a whole query; with privacy controls on, its rows know the numbers of users behind them."""
+        bound = self.query(node, final=self.tracking)
+        return counted(bound) if self.tracking and bound.checks is None else bound
+
+    def query(self, node: exp.Expr, parent: Scope | None = None, *, final: bool = False) -> Bound:
         """Bind a query.
 
         :param node: SELECT, UNION, VALUES, or one of them in parentheses.
         :param parent: the scope around a correlated sub-query.
+        :param final: is this the last query, of whose users only the numbers matter?
         :returns: the bound query.
         :raises AmcSqlError: it is not AMC SQL.
         """
         self._refuse_order_and_limit(node)
         with_clause = node.args.get("with_") or node.args.get("with")
         if with_clause is None:
-            return self._body(node, parent)
+            return self._body(node, parent, final)
         if with_clause.args.get("recursive"):
             raise self.error(with_clause, "WITH RECURSIVE is not supported")
         self.ctes.append({})
@@ -81,11 +100,12 @@ class QueryBinder:
         for cte in with_clause.expressions:
             bound = self.renamed(cte, self.query(cte.this))
             self.ctes[-1][cte.alias.lower()] = bound
-            names = ", ".join(quote_name(field.column) for field in bound.fields)
-            parts.append(f"{quote_name(cte.alias)}({names}) AS ({bound.sql})")
-        body = self._body(node, parent)
+            parts.append(f"{quote_name(cte.alias)}({', '.join(bound.columns)}) AS ({bound.sql})")
+        body = self._body(node, parent, final)
         self.ctes.pop()
-        return replace(body, sql=f"WITH {', '.join(parts)} {body.sql}")
+        # DuckDB reads no second WITH right behind the first
+        text = f"SELECT * FROM ({body.sql}) AS q" if body.sql.startswith("WITH ") else body.sql  # noqa: S608
+        return replace(body, sql=f"WITH {', '.join(parts)} {text}")
 
     def _refuse_order_and_limit(self, node: exp.Expr) -> None:
         for key, words in (("limit", "LIMIT"), ("offset", "OFFSET"), ("order", "ORDER BY")):
@@ -98,9 +118,9 @@ class QueryBinder:
             place = word_before(self._sql, clause, words.split()[0])
             raise AmcSqlError.at(place, f"{words} is not supported{outside}")
 
-    def _body(self, node: exp.Expr, parent: Scope | None) -> Bound:
+    def _body(self, node: exp.Expr, parent: Scope | None, final: bool) -> Bound:
         if isinstance(node, exp.Subquery):
-            return self.query(node.this, parent)
+            return self.query(node.this, parent, final=final)
         if isinstance(node, exp.Union):
             return self._union(node, parent)
         if isinstance(node, exp.SetOperation):
@@ -108,7 +128,7 @@ class QueryBinder:
         if isinstance(node, exp.Values):
             return self._values(node)
         if isinstance(node, exp.Select):
-            return self._select(node, parent)
+            return self._select(node, parent, final)
         raise self.error(node, f"Encountered {type(node).__name__.upper()}. Was expecting SELECT, WITH or VALUES")
 
     def renamed(self, cte: exp.Expr, bound: Bound) -> Bound:
@@ -129,29 +149,23 @@ class QueryBinder:
         left, right = self.query(node.this, parent), self.query(node.expression, parent)
         if len(left.fields) != len(right.fields):
             raise self.error(node.expression, "Column count mismatch in UNION")
-        fields: list[Field] = []
+        types: list[SqlType] = []
         for one, other in zip(left.fields, right.fields, strict=True):
             together = common_type((one.type, other.type))
             if together is None:
-                raise self.error(node, f"Type mismatch in column {len(fields) + 1} of UNION")
-            fields.append(replace(one, type=together, metric=one.metric or other.metric))
-        word = "UNION" if node.args.get("distinct") else "UNION ALL"
-        sides = [self._as_types(side, fields) for side in (left, right)]
-        return Bound(f"({sides[0]}) {word} ({sides[1]})", tuple(fields), left.aggregated and right.aggregated)
+                raise self.error(node, f"Type mismatch in column {len(types) + 1} of UNION")
+            types.append(together)
+        bound = united(left, right, types)
+        return self._distinct(node, bound, final=False) if node.args.get("distinct") else bound
 
-    def _as_types(self, bound: Bound, wanted: Sequence[Field]) -> str:
-        """The query with strings where the other side of a UNION has strings; numbers DuckDB widens itself."""
-        if all(
-            field.type == target.type or field.type.is_open or target.type.kind != "STRING"
-            for field, target in zip(bound.fields, wanted, strict=True)
-        ):
-            return bound.sql
-        items = []
-        for field, target in zip(bound.fields, wanted, strict=True):
-            value = Value(quote_name(field.column), field.type)
-            sql = to_string(value).sql if target.type.kind == "STRING" and not field.type.is_open else value.sql
-            items.append(f"{sql} AS {quote_name(field.column)}")
-        return f"SELECT {', '.join(items)} FROM ({bound.sql}) AS q"  # noqa: S608 (made of bound parts)
+    def _distinct(self, node: exp.Expr, bound: Bound, *, final: bool) -> Bound:
+        """Equal rows made one."""
+        if self.controls and any(field.lineage.mixed for field in bound.fields):
+            raise self.error(node, REFUSAL)
+        columns = ", ".join(quote_name(field.column) for field in bound.fields)
+        if not bound.owners:
+            return replace(bound, sql=f"SELECT DISTINCT {columns} FROM ({bound.sql}) AS q")  # noqa: S608 (bound parts)
+        return distinct_rows(bound, final)
 
     def _values(self, node: exp.Values) -> Bound:
         context = Context(Scope())
@@ -167,7 +181,8 @@ class QueryBinder:
             if together is None:
                 raise self.error(node, "Values passed to VALUES operator must have compatible types")
             name = f"EXPR${number}"
-            fields.append(Field(name, together, False, name))
+            lineage = merged(row[number].lineage or FREE for row in rows)
+            fields.append(Field(name, together, False, name, lineage))
         texts = [
             "(" + ", ".join(
                 to_string(value).sql if field.type == STRING and not value.type.is_open else value.sql
@@ -180,7 +195,7 @@ class QueryBinder:
 
     # --- SELECT --------------------------------------------------------------------------------------------------
 
-    def _select(self, node: exp.Select, parent: Scope | None) -> Bound:
+    def _select(self, node: exp.Select, parent: Scope | None, final: bool) -> Bound:
         for key, value in node.args.items():
             if value and key not in _SELECT_PARTS:
                 raise self.error(node, f"{key.strip('_').upper()} is not supported")
@@ -197,7 +212,8 @@ class QueryBinder:
         having = node.args.get("having")
         if groups is None and (having is not None or any(has_aggregate(item) for item in items)):
             groups = []
-        context = free if groups is None else replace(free, groups=frozenset(groups), aggregates=True)
+        keys = None if groups is None else [group.sql for group in groups]
+        context = free if keys is None else replace(free, groups=frozenset(keys), aggregates=True)
         window_sql = self._named_windows(node, context)
         fields, texts = self._outputs(items, context)
         having_sql = ""
@@ -206,21 +222,15 @@ class QueryBinder:
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on") is not None:
             raise self.error(distinct, "DISTINCT ON is not supported")
-        source_sql, group_sql = from_sql + where_sql, f" GROUP BY {', '.join(groups)}" if groups else ""
-        columns_sql = ", ".join(texts)
-        windowed = {sql: f'"$g{number}"' for number, sql in enumerate(groups or []) if _WINDOWED.search(sql)}
-        if windowed:
-            # DuckDB does not group by window functions: a query below computes them
-            handed = [relation.packed() for relation in scope.relations if relation.used]
-            handed += [f"{sql} AS {name}" for sql, name in windowed.items()]
-            source_sql = f' FROM (SELECT {", ".join(handed)}{source_sql}) AS "$windowed"'
-            for sql in sorted(windowed, key=len, reverse=True):
-                columns_sql = columns_sql.replace(sql, windowed[sql])
-                having_sql = having_sql.replace(sql, windowed[sql])
-                group_sql = group_sql.replace(sql, windowed[sql])
-        sql = f"SELECT {'DISTINCT ' if distinct is not None else ''}{columns_sql}{source_sql}"
-        sql += f"{group_sql}{having_sql}{window_sql}"
-        return Bound(sql, tuple(fields), aggregated or groups is not None or distinct is not None)
+        rows = SelectParts(scope, from_sql + where_sql, ", ".join(texts), having_sql, window_sql, f"$s{next(self._numbers)}")
+        if groups is None:
+            bound = rows.plain(fields, aggregated)
+        else:
+            users = {group.lineage.user for group in groups if group.lineage and group.lineage.user is not None}
+            bound = rows.grouped(fields, keys or [], users, final=final and distinct is None)
+        if distinct is None:
+            return bound
+        return replace(self._distinct(distinct, bound, final=final), aggregated=True)
 
     def _items(self, node: exp.Select, scope: Scope) -> list[exp.Expr]:
         """The select list with ``*`` of sub-queries and WITH queries written out."""
@@ -258,7 +268,7 @@ class QueryBinder:
         texts: list[str] = []
         for item, name, column in zip(items, names, unique_names(names), strict=True):
             value = self.expressions.bind(item.this if isinstance(item, exp.Alias) else item, context)
-            fields.append(Field(name, value.type, value.metric, column))
+            fields.append(Field(name, value.type, value.metric, column, value.lineage or FREE))
             texts.append(f"{value.sql} AS {quote_name(column)}")
         return fields, texts
 
@@ -272,21 +282,22 @@ class QueryBinder:
             return str(item.name)
         return f"EXPR${number}"
 
-    def _groups(self, node: exp.Select, items: Sequence[exp.Expr], context: Context) -> list[str] | None:
+    def _groups(self, node: exp.Select, items: Sequence[exp.Expr], context: Context) -> list[Value] | None:
         group = node.args.get("group")
         if group is None:
             return None
         for key in ("cube", "rollup", "grouping_sets", "all"):
             if group.args.get(key):
                 raise self.error(group, f"GROUP BY {key.upper().replace('_', ' ')} is not supported")
-        groups: list[str] = []
+        groups: dict[str, Value] = {}
         for part in group.expressions:
-            sql = self._group(part, items, context)
-            if sql not in groups:
-                groups.append(sql)
-        return groups
+            value = self._group(part, items, context)
+            if self.controls and value.lineage is not None and value.lineage.mixed:
+                raise self.error(part, REFUSAL)
+            groups.setdefault(value.sql, value)
+        return list(groups.values())
 
-    def _group(self, part: exp.Expr, items: Sequence[exp.Expr], context: Context) -> str:
+    def _group(self, part: exp.Expr, items: Sequence[exp.Expr], context: Context) -> Value:
         if isinstance(part, exp.Rollup | exp.Cube | exp.GroupingSets):
             raise self.error(part, f"GROUP BY {type(part).__name__.upper()} is not supported")
         target = part
@@ -301,8 +312,10 @@ class QueryBinder:
         named = context.aliases.get(part.name.lower()) if context.aliases and bare else None
         if has_aggregate(target) or (named is not None and has_aggregate(named)):
             raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
-        sql = self.expressions.bind(target, context).sql
-        return f"CAST({sql} AS VARCHAR)" if _READ_AS_ORDINAL.fullmatch(sql) else sql
+        value = self.expressions.bind(target, context)
+        if _READ_AS_ORDINAL.fullmatch(value.sql):
+            return replace(value, sql=f"CAST({value.sql} AS VARCHAR)")
+        return value
 
     def _named_windows(self, node: exp.Select, context: Context) -> str:
         parts = []
@@ -314,13 +327,3 @@ class QueryBinder:
             parts.append(f"{quote_name(window.this.name)} AS ({definition})")
         return f" WINDOW {', '.join(parts)}" if parts else ""
 
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Names for DuckDB columns: equal names, whatever their case, get a number."""
-    seen: dict[str, int] = {}
-    unique: list[str] = []
-    for name in names:
-        count = seen.get(name.lower(), 0)
-        seen[name.lower()] = count + 1
-        unique.append(name if count == 0 else f"{name}${count}")
-    return unique

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from airflow_provider_amc.sql.coerce import quote_name
-from airflow_provider_amc.sql.scopes import Bound, Context, Field, Relation, Scope
+from airflow_provider_amc.sql.coerce import Value, quote_name
+from airflow_provider_amc.sql.lineage import FREE
+from airflow_provider_amc.sql.owners import USER_COLUMN, with_user_keys
+from airflow_provider_amc.sql.scopes import Bound, Context, Field, Owner, Relation, Scope
 from airflow_provider_amc.sql.sources import Extension, TableSource, interval_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ class _Read:
     source: TableSource
     extension: Extension | None
 
+
+#: The column that makes a table one about users.
+_USER_ID = "user_id"
 
 #: Marks the place of a table in SQL until its columns are known; no literal can hold it.
 _MARK = "\x00{}\x00"
@@ -51,7 +56,9 @@ class FromBinder:
             start, end = "CAST($window_start AS TIMESTAMP)", "CAST($window_end AS TIMESTAMP)"
             if read.extension is not None:
                 start, end = f"{start} - {read.extension.before}", f"{end} + {read.extension.after}"
-            sql = sql.replace(_MARK.format(number), f"({read.source.read(sorted(read.relation.used), start, end)})")
+            columns = sorted(read.relation.used)
+            text = read.source.read([*columns, USER_COLUMN] if read.relation.owners else columns, start, end)
+            sql = sql.replace(_MARK.format(number), f"({with_user_keys(text) if read.relation.owners else text})")
         return sql
 
     def bind(self, source: exp.Expr | None, joins: Sequence[exp.Expr], scope: Scope) -> tuple[str, bool]:
@@ -91,12 +98,27 @@ class FromBinder:
                     raise self._queries.error(column, f"Column '{column.name}' not found in any table")
             for holder in scope.relations:
                 holder.used.update(name.lower() for name in names if name.lower() in holder.fields)
+            for name in names:
+                self._compare(join, [holder.value(name.lower()) for holder in scope.holding(name)], side, scope)
             scope.merged.update(name.lower() for name in names)
             return f" {_JOINS[side]} {relation} USING ({', '.join(quote_name(name) for name in names)})", aggregated
         if condition is None:
             raise AssertionError("a join has a condition, a list of columns, or neither")
         on = self._queries.expressions.condition(condition, Context(scope))
+        for equality in condition.flatten() if isinstance(condition, exp.And) else (condition,):
+            if isinstance(equality, exp.EQ):
+                sides = (equality.this, equality.expression)
+                self._compare(join, [self._queries.expressions.bind(part, Context(scope)) for part in sides], side, scope)
         return f" {_JOINS[side]} {relation} ON {on}", aggregated
+
+    def _compare(self, join: exp.Expr, values: Sequence[Value], side: str, scope: Scope) -> None:
+        """Check columns that a join compares, and note whose users are the same in a joined row."""
+        self._queries.expressions.guard(join, values)
+        users = sorted(value.lineage.user for value in values if value.lineage and value.lineage.user is not None)
+        if len(users) == 2 and len(values) == 2 and side in ("", "INNER", "LEFT"):
+            scope.same_user.add((users[0], users[1]))
+            if side != "LEFT":
+                scope.same_user.add((users[1], users[0]))
 
     def _relation(self, node: exp.Expr, scope: Scope) -> tuple[str, bool]:
         alias_node = node.args.get("alias")
@@ -116,14 +138,13 @@ class FromBinder:
 
     def _derived(self, alias: str, bound: Bound, scope: Scope) -> str:
         self._add(node_alias=alias, bound=bound, scope=scope)
-        names = ", ".join(quote_name(field.column) for field in bound.fields)
-        return f"({bound.sql}) AS {quote_name(alias)}({names})"
+        return f"({bound.sql}) AS {quote_name(alias)}({', '.join(bound.columns)})"
 
     def _add(self, node_alias: str, bound: Bound, scope: Scope) -> None:
         fields: dict[str, Field] = {}
         for field in bound.fields:
             fields.setdefault(field.name.lower(), field)
-        scope.relations.append(Relation(node_alias, fields))
+        scope.add(Relation(node_alias, fields, owners=bound.owners if self._queries.tracking else ()))
 
     def _table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
         for key, value in node.args.items():
@@ -145,7 +166,7 @@ class FromBinder:
                         scope.relations.pop()
                         bound = self._queries.renamed(node, bound)
                         self._add(alias, bound, scope)
-                        columns = "(" + ", ".join(quote_name(field.column) for field in bound.fields) + ")"
+                        columns = f"({', '.join(bound.columns)})"
                     return f"{quote_name(name)} AS {quote_name(alias or name)}{columns}", bound.aggregated
         source = self._queries.find_table(schema, name)
         if source is None or node.args.get("catalog") is not None:
@@ -158,12 +179,25 @@ class FromBinder:
             raise self._queries.error(node, f"Duplicate relation name '{alias}' in FROM clause")
 
     def _read(self, source: TableSource, alias: str, scope: Scope, extension: Extension | None) -> str:
-        relation = Relation(alias, source.fields, is_table=True)
-        scope.relations.append(relation)
+        relation = Relation(alias, self._fields_of(source), is_table=True)
+        if self._queries.tracking and _USER_ID in source.fields:
+            relation.owners = (Owner(source.name, USER_COLUMN),)
+        scope.add(relation)
         self._reads.append(_Read(relation, source, extension))
         if source.name not in self.tables:
             self.tables.append(source.name)
         return f"{_MARK.format(len(self._reads) - 1)} AS {quote_name(alias)}"
+
+    def _fields_of(self, source: TableSource) -> Mapping[str, Field]:
+        """The fields of a table, each with the users of the table behind it."""
+        if not self._queries.tracking or _USER_ID not in source.fields:
+            return source.fields
+        return {
+            name: replace(
+                field, lineage=replace(field.lineage, owners=frozenset({0}), user=0 if name == _USER_ID else None)
+            )
+            for name, field in source.fields.items()
+        }
 
     def _extended_table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
         call = node.this
@@ -200,7 +234,8 @@ class FromBinder:
         alias_node = node.args.get("alias")
         columns = (alias_node.args.get("columns") or []) if alias_node is not None else []
         name = columns[0].name if columns else (alias or "EXPR$0")
-        field = Field(name, values[0].type.element, values[0].metric, name)
-        shown = alias or f"$u{len(scope.relations)}"
-        scope.relations.append(Relation(shown, {name.lower(): field}))
+        lineage = (values[0].lineage or FREE).shown_outside()
+        field = Field(name, values[0].type.element, values[0].metric, name, lineage)
+        shown = alias or f"$x{len(scope.relations)}"
+        scope.add(Relation(shown, {name.lower(): field}))
         return f"unnest({values[0].sql}) AS {quote_name(shown)}({quote_name(name)})", True
