@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from airflow_provider_amc.emulator.engine import CompiledQuery, Engine
+    from airflow_provider_amc.sql.privacy import Privacy
 
 #: Longest parameter value (reported by users of the API).
 _PARAMETER_LIMIT = 1024
@@ -45,9 +46,7 @@ class RunSettings:
     uncontrolled: bool = False
 
 
-def privacy_controls(
-    definition: dict[str, Any], *, instance_type: str, run: RunSettings | None
-) -> dict[str, str | None] | None:
+def privacy_controls(definition: dict[str, Any], *, instance_type: str, run: RunSettings | None) -> Privacy | None:
     """What the privacy engine has to know of a workflow; ``None`` when nothing is protected.
 
     AMC applies its controls unless ``disableAggregationControls`` switches them off; only over synthetic data, so on a
@@ -57,16 +56,18 @@ def privacy_controls(
     :param definition: the workflow.
     :param instance_type: ``STANDARD`` or ``SANDBOX``.
     :param run: the execution, ``None`` while a workflow is only checked.
-    :returns: ``filtering``, and the names of the columns ``discriminator``, ``user_count`` and ``reason`` if wanted.
+    :returns: the settings.
     """
     if run.uncontrolled if run is not None else instance_type == "SANDBOX":
         return None
-    return {
-        "filtering": definition.get("privacyFilteringBehavior") or "REMOVE_ROWS",
-        "discriminator": definition.get("filteredMetricsDiscriminatorColumn") or None,
-        "user_count": definition.get("distinctUserCountColumn") or None,
-        "reason": definition.get("filteredReasonColumn") or None,
-    }
+    from airflow_provider_amc.sql.privacy import REMOVE_ROWS, Privacy
+
+    return Privacy(
+        filtering=definition.get("privacyFilteringBehavior") or REMOVE_ROWS,
+        discriminator=definition.get("filteredMetricsDiscriminatorColumn") or None,
+        user_count=definition.get("distinctUserCountColumn") or None,
+        reason=definition.get("filteredReasonColumn") or None,
+    )
 
 
 def default_engine(seed: int, scale: str | int, now: datetime) -> Engine:
@@ -151,7 +152,7 @@ class Queries:
                 input_parameters=declared,
                 parameter_values=run.parameter_values if run is not None else {},
                 input_schema=definition.get("inputSchema"),
-                instance_type=instance_type,
+                privacy=privacy_controls(definition, instance_type=instance_type, run=run),
                 window_start=start,
                 window_end=end,
             )

@@ -20,7 +20,18 @@ from airflow_provider_amc.sql.coerce import (
     to_string,
 )
 from airflow_provider_amc.sql.functions import EXTRACT_UNITS, FUNCTIONS, FunctionArgumentError
-from airflow_provider_amc.sql.lineage import COMPARING, FREE, LITERAL, REFUSAL, Carried, Lineage, Measured, computed, merged, of_call
+from airflow_provider_amc.sql.lineage import (
+    COMPARING,
+    FREE,
+    LITERAL,
+    REFUSAL,
+    Carried,
+    Lineage,
+    Measured,
+    computed,
+    merged,
+    of_call,
+)
 from airflow_provider_amc.sql.scopes import Context
 from airflow_provider_amc.sql.types import ANY, LONG, NULL, STRING, TIMESTAMP, SqlType, parse_type
 
@@ -58,13 +69,12 @@ def has_aggregate(node: exp.Expr) -> bool:
 def _measured(name: str, values: Sequence[Value], condition: str) -> Measured:
     """What a row adds to a sum or a count."""
     lineage = merged(value.lineage or FREE for value in values)
-    carried = next((one for one in lineage.components if isinstance(one, Carried)), None)
+    carried = tuple(one for one in lineage.components if isinstance(one, Carried))
     if name == "SUM":
         text = to_number(values[0]).sql
     else:
         known = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
         text = f"CASE WHEN {known} THEN 1 END" if known else "1"
-        carried = carried and replace(carried, pure=False)
     return Measured(text, condition, lineage.owners, carried)
 
 
@@ -134,9 +144,7 @@ class CallBinder:
             raise self._queries.error(node, "Array expression is not an array data type")
         return value.of(f"unnest({value.sql})", value.type.element or ANY)
 
-    def _aggregate(
-        self, node: exp.Anonymous, name: str, context: Context, over: str, condition: str = ""
-    ) -> Value:
+    def _aggregate(self, node: exp.Anonymous, name: str, context: Context, over: str, condition: str = "") -> Value:
         windowed = bool(over)
         if not context.aggregates and not windowed:
             raise self._queries.error(node, "Aggregate expression is illegal in this place")
@@ -161,10 +169,18 @@ class CallBinder:
             raise self._queries.error(node, str(error)) from None
         if windowed:
             return replace(result, lineage=FREE if name == "COUNT" else merged(lineages))
+        return replace(result, lineage=self._aggregate_lineage(name, values, distinct, condition, context))
+
+    @staticmethod
+    def _aggregate_lineage(
+        name: str, values: Sequence[Value], distinct: bool, condition: str, context: Context
+    ) -> Lineage:
+        of_argument = computed(value.lineage or FREE for value in values[: None if name == "COUNT" else 1])
+        owners = of_argument.owners or frozenset(range(len(context.scope.owners())))
         components = () if distinct or name not in ("SUM", "COUNT") else (_measured(name, values, condition),)
-        level = 0 if name == "COUNT" else computed(lineages[:1]).level
-        literal = name != "COUNT" and any(one.literal for one in lineages[:1])
-        return replace(result, lineage=Lineage(level, literal, aggregate=True, components=components))
+        if name == "COUNT":
+            return Lineage(aggregate=True, owners=owners, components=components)
+        return Lineage(of_argument.level, of_argument.literal, True, owners, components=components)
 
     def filter(self, node: exp.Filter, context: Context) -> Value:
         return self._with_filter(node, context, "")

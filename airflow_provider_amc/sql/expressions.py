@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from airflow_provider_amc.sql import operators
-from airflow_provider_amc.sql.calls import CallBinder, has_aggregate, is_aggregate_call
+from airflow_provider_amc.sql.calls import CallBinder, has_aggregate
 from airflow_provider_amc.sql.coerce import (
     Value,
     comparable,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 #: Nodes that are true or false and show nothing of what they look at.
-_CONDITIONS = (
+_CONDITIONS: tuple[type[exp.Expr], ...] = (
     exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between, exp.Like, exp.Escape, exp.SimilarTo, exp.Exists,
     *operators.COMPARISONS,
 )  # fmt: skip
@@ -120,22 +121,25 @@ class ExpressionBinder:
         finally:
             self._parts_found.pop()
         if isinstance(node, _CONDITIONS):
-            lineage = FREE
-        elif value.lineage is not None and (grouped is not None or isinstance(node, _DECIDED)):
-            lineage = value.lineage
-        else:
+            lineage = Lineage(owners=computed(parts).owners)
+        elif value.lineage is None or (grouped is None and not isinstance(node, _DECIDED)):
             lineage = computed(parts)
-        lineage = self._no_longer_pure(node, lineage)
+        elif isinstance(node, exp.Case):
+            lineage = replace(value.lineage, owners=computed(parts).owners)
+        else:
+            lineage = value.lineage
         if self._parts_found:
             self._parts_found[-1].append(lineage)
         return replace(value, lineage=lineage)
 
-    @staticmethod
-    def _no_longer_pure(node: exp.Expr, lineage: Lineage) -> Lineage:
-        kept = isinstance(node, exp.Column | exp.Paren | exp.Filter) or is_aggregate_call(node)
-        if kept or not lineage.components:
-            return lineage
-        return replace(lineage, components=tuple(replace(one, pure=False) for one in lineage.components))
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """While a sub-query is bound: its columns are not part of the expression around it."""
+        parts_found, self._parts_found = self._parts_found, []
+        try:
+            yield
+        finally:
+            self._parts_found = parts_found
 
     def guard(self, node: exp.Expr, values: Sequence[Value]) -> None:
         """Refuse to compare literals with sensitive values.

@@ -34,11 +34,9 @@ class Carried:
     """A metric that was added up over several users below; a column holds what each of them added.
 
     :param columns: by number of the owner, DuckDB SQL of a list of ``{u, v}``: a user's key and share.
-    :param pure: is the value the sum of the shares, and not something calculated from it?
     """
 
     columns: tuple[tuple[int, str], ...]
-    pure: bool = True
 
     def column(self, owner: int) -> str | None:
         """The column with the shares of an owner's users."""
@@ -49,18 +47,17 @@ class Carried:
 class Measured:
     """A SUM or COUNT over the rows of the present query.
 
-    :param value: DuckDB SQL of what a row adds.
+    :param value: DuckDB SQL of what a row adds; empty for what its users added to a single carried metric.
     :param condition: DuckDB SQL of the rows that count (FILTER), empty for all.
     :param owners: owners whose columns the argument reads.
-    :param carried: shares of the first column of the argument that has any.
-    :param pure: is the value the sum or count itself, and not something calculated from it?
+    :param carried: the metrics in the argument whose shares are known; the first with an owner divides the value among
+        the owner's users.
     """
 
     value: str
     condition: str
     owners: frozenset[int]
-    carried: Carried | None = None
-    pure: bool = True
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,11 +165,12 @@ def of_call(name: str, arguments: Iterable[Lineage]) -> Lineage:
     :param arguments: of its arguments.
     """
     found = list(arguments)
-    if name == "CONTAINED_IN" or name == "ARRAY_CONTAINS":
-        return FREE
+    owners = merged(found).owners
+    if name in ("CONTAINED_IN", "ARRAY_CONTAINS"):
+        return Lineage(owners=owners)
     if name in _DECIDED_BY_FIRST:
         found = found[1:]
-    return merged(found) if name in _SELECTING else computed(found)
+    return replace(merged(found) if name in _SELECTING else computed(found), owners=owners)
 
 
 def is_refused(compared: Iterable[Lineage]) -> bool:

@@ -51,18 +51,17 @@ def _all_users(reference: str) -> str:
 
 def _shares(measure: Measured, owner: int, reference: str) -> str:
     """What each user of a row added to a measure, as a list; for rows with a set of users."""
-    column = measure.carried.column(owner) if measure.carried is not None else None
+    column = next((found for one in measure.carried if (found := one.column(owner)) is not None), None)
+    if not measure.value:
+        return column or "NULL"
     value = f"CAST({measure.value} AS DOUBLE)"
-    equal = f"list_transform({reference}, lambda u: {{'u': u, 'v': {value} / len({reference})}})"
-    if column is None:
-        shares = equal
-    elif measure.carried is not None and measure.carried.pure:
-        shares = f"CASE WHEN {measure.value} IS NOT NULL THEN {column} END"
-    else:
+    shares = f"list_transform({reference}, lambda u: {{'u': u, 'v': {value} / len({reference})}})"
+    if column is not None:
         total = f"list_sum(list_transform({column}, lambda e: e.v))"
-        scaled = f"list_transform({column}, lambda e: {{'u': e.u, 'v': {value} * e.v / {total}}})"
-        shares = f"CASE WHEN {total} <> 0 THEN {scaled} ELSE {equal} END"
-    return f"CASE WHEN {measure.condition} THEN {shares} END" if measure.condition else shares
+        divided = f"list_transform({column}, lambda e: {{'u': e.u, 'v': {value} * e.v / {total}}})"
+        shares = f"CASE WHEN {total} <> 0 THEN {divided} ELSE {shares} END"
+    condition = f"{measure.value} IS NOT NULL" + (f" AND {measure.condition}" if measure.condition else "")
+    return f"CASE WHEN {condition} THEN {shares} END"
 
 
 def _effective(total: str) -> str:
@@ -82,23 +81,18 @@ def _listed(total: str) -> str:
     return f"list({{'u': u, 'v': CAST({total} AS DOUBLE)}}) FILTER (WHERE {total} IS NOT NULL)"
 
 
-def same_measure(measure: Measured) -> Measured:
-    """What measures that add the same have in common."""
-    return replace(measure, pure=True)
-
-
 def measures_of(fields: Sequence[Field]) -> list[Measured]:
     """The sums and counts that output columns are made of, each once."""
     found = [one for field in fields for one in field.lineage.components if isinstance(one, Measured)]
-    return list(dict.fromkeys(same_measure(one) for one in found))
+    return list(dict.fromkeys(found))
 
 
 def _with_shares(field: Field, carried: Mapping[Measured, tuple[tuple[int, str], ...]]) -> Field:
     """An output column that knows where the shares of its measures are kept."""
     components = [
-        Carried(columns, one.pure)
+        Carried(columns)
         for one in field.lineage.components
-        if isinstance(one, Measured) and (columns := carried.get(same_measure(one)))
+        if isinstance(one, Measured) and (columns := carried.get(one))
     ]
     return replace(field, lineage=replace(field.lineage, components=tuple(components)))
 
@@ -192,9 +186,7 @@ class Groups:
     def _join(self, number: int, part: _Part) -> str:
         if not self._keys:
             return f"CROSS JOIN ({part.sql}) AS p{number}"
-        same = " AND ".join(
-            f'm."$k{key}" IS NOT DISTINCT FROM p{number}."$k{key}"' for key in range(len(self._keys))
-        )
+        same = " AND ".join(f'm."$k{key}" IS NOT DISTINCT FROM p{number}."$k{key}"' for key in range(len(self._keys)))
         return f"LEFT JOIN ({part.sql}) AS p{number} ON {same}"
 
     # --- shares --------------------------------------------------------------------------------------------------
@@ -241,7 +233,7 @@ class Groups:
         names = [f'"$k{position}"' for position in range(len(self._keys))]
         shares = f"unnest({_shares(measure, owner, reference)}) AS e"
         rows = f"SELECT {', '.join([*keys, shares])}{self._source}"
-        inner = f"SELECT {', '.join([*names, 'e.u AS u', 'sum(e.v) AS s'])} FROM ({rows}) AS r"  # noqa: S608
+        inner = f"SELECT {', '.join([*names, 'e.u AS u', 'round(sum(e.v), 9) AS s'])} FROM ({rows}) AS r"  # noqa: S608
         return self._outer(self._results("s", number, owner), f"{inner} GROUP BY {', '.join([*names, 'e.u'])}")
 
 

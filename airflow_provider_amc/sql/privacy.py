@@ -91,9 +91,11 @@ class _Decision:
             if name is None:
                 continue
             if name.lower() in taken:
-                raise AmcSqlError(f"The query already has an output column '{name}': name the appended column otherwise.")
+                raise AmcSqlError(
+                    f"The query already has an output column '{name}': name the appended column otherwise."
+                )
             taken.add(name.lower())
-            added[key] = Field(name, kind, False, f"${key}")
+            added[key] = Field(name, kind, False, name)
         return added
 
     # --- numbers ---------------------------------------------------------------------------------------------------
@@ -192,7 +194,9 @@ class _Decision:
                 keys.append(column)
                 items.append(column)
         if "user_count" in self._added:
-            items.append(f'CAST(least(sum("$user_count"), {self._cap}) AS BIGINT) AS "$user_count"')
+            column = quote_name(self._added["user_count"].column)
+            items.append(f"CAST(least(sum({column}), {self._cap}) AS BIGINT) AS {column}")
         if "reason" in self._added:
-            items.append('CAST(NULL AS VARCHAR) AS "$reason"' if no_reason else 'min("$reason").t AS "$reason"')
+            column = quote_name(self._added["reason"].column)
+            items.append(f"{'CAST(NULL AS VARCHAR)' if no_reason else f'min({column}).t'} AS {column}")
         return f"SELECT {', '.join(items)} FROM ({sql}) AS q GROUP BY {', '.join(keys)}"  # noqa: S608 (bound parts)

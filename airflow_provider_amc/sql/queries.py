@@ -30,6 +30,7 @@ _SELECT_PARTS = {
 #: DuckDB SQL that GROUP BY would read as the number of an output column.
 _READ_AS_ORDINAL = re.compile(r"[(-]*\d+\)*")
 
+
 class QueryBinder:
     """Binds one query and everything in it.
 
@@ -71,7 +72,8 @@ class QueryBinder:
         """Bind a query inside an expression; it may use the columns around it."""
         tracking, self.tracking = self.tracking, False
         try:
-            return self.query(node, scope)
+            with self.expressions.apart():
+                return self.query(node, scope)
         finally:
             self.tracking = tracking
 
@@ -222,7 +224,9 @@ class QueryBinder:
         distinct = node.args.get("distinct")
         if distinct is not None and distinct.args.get("on") is not None:
             raise self.error(distinct, "DISTINCT ON is not supported")
-        rows = SelectParts(scope, from_sql + where_sql, ", ".join(texts), having_sql, window_sql, f"$s{next(self._numbers)}")
+        rows = SelectParts(
+            scope, from_sql + where_sql, ", ".join(texts), having_sql, window_sql, f"$s{next(self._numbers)}"
+        )
         if groups is None:
             bound = rows.plain(fields, aggregated)
         else:
@@ -326,4 +330,3 @@ class QueryBinder:
             )
             parts.append(f"{quote_name(window.this.name)} AS ({definition})")
         return f" WINDOW {', '.join(parts)}" if parts else ""
-

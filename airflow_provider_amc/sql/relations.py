@@ -84,32 +84,36 @@ class FromBinder:
             raise self._queries.error(join, f"{method or side} JOIN is not supported")
         relation, aggregated = self._relation(join.this, scope)
         condition, using = join.args.get("on"), join.args.get("using")
-        if condition is None and not using:
+        if not using and condition is None:
             explicit = join.args.get("side") or str(join.args.get("kind") or "").upper() in ("INNER",)
             if explicit:
                 raise self._queries.error(
                     join, "INNER, LEFT, RIGHT or FULL join requires a condition (NATURAL keyword or ON or USING clause)"
                 )
             return f" CROSS JOIN {relation}", aggregated
-        if using:
-            names = [column.name for column in using]
-            for column in using:
-                if len(scope.holding(column.name)) < 2:
-                    raise self._queries.error(column, f"Column '{column.name}' not found in any table")
-            for holder in scope.relations:
-                holder.used.update(name.lower() for name in names if name.lower() in holder.fields)
-            for name in names:
-                self._compare(join, [holder.value(name.lower()) for holder in scope.holding(name)], side, scope)
-            scope.merged.update(name.lower() for name in names)
-            return f" {_JOINS[side]} {relation} USING ({', '.join(quote_name(name) for name in names)})", aggregated
         if condition is None:
-            raise AssertionError("a join has a condition, a list of columns, or neither")
-        on = self._queries.expressions.condition(condition, Context(scope))
-        for equality in condition.flatten() if isinstance(condition, exp.And) else (condition,):
-            if isinstance(equality, exp.EQ):
-                sides = (equality.this, equality.expression)
-                self._compare(join, [self._queries.expressions.bind(part, Context(scope)) for part in sides], side, scope)
-        return f" {_JOINS[side]} {relation} ON {on}", aggregated
+            return f" {_JOINS[side]} {relation} {self._using(join, using or (), side, scope)}", aggregated
+        return f" {_JOINS[side]} {relation} {self._on(join, condition, side, scope)}", aggregated
+
+    def _using(self, join: exp.Expr, using: Sequence[exp.Expr], side: str, scope: Scope) -> str:
+        names = [column.name for column in using]
+        for column in using:
+            if len(scope.holding(column.name)) < 2:
+                raise self._queries.error(column, f"Column '{column.name}' not found in any table")
+            self._compare(
+                join, [holder.value(column.name.lower()) for holder in scope.holding(column.name)], side, scope
+            )
+        scope.merged.update(name.lower() for name in names)
+        return f"USING ({', '.join(quote_name(name) for name in names)})"
+
+    def _on(self, join: exp.Expr, condition: exp.Expr, side: str, scope: Scope) -> str:
+        context = Context(scope)
+        text = self._queries.expressions.condition(condition, context)
+        for part in condition.flatten() if isinstance(condition, exp.And) else (condition,):
+            if isinstance(part, exp.EQ):
+                values = [self._queries.expressions.bind(value, context) for value in (part.this, part.expression)]
+                self._compare(join, values, side, scope)
+        return f"ON {text}"
 
     def _compare(self, join: exp.Expr, values: Sequence[Value], side: str, scope: Scope) -> None:
         """Check columns that a join compares, and note whose users are the same in a joined row."""

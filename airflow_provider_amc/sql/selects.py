@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
 from airflow_provider_amc.sql.lineage import Carried, Measured, merged
@@ -86,7 +87,9 @@ class SelectParts:
                 columns, having = columns.replace(sql, windowed[sql]), having.replace(sql, windowed[sql])
             keys = [windowed.get(key, key) for key in keys]
         tail = f" GROUP BY {', '.join(keys)}" if keys else ""
-        bound = Groups(source, keys, owners, single, final).bound(columns, tail + having + self.windows, fields, measures)
+        bound = Groups(source, keys, owners, single, final).bound(
+            columns, tail + having + self.windows, fields, measures
+        )
         return replace(bound, sql=prefix + bound.sql)
 
     def _packed(self) -> str:
@@ -102,16 +105,18 @@ def distinct_rows(bound: Bound, final: bool) -> Bound:
     """
     columns = [quote_name(field.column) for field in bound.fields]
     owners = [(owner, quote_name(owner.column)) for owner in bound.owners]
+    single = frozenset(field.lineage.user for field in bound.fields if field.lineage.user is not None)
     measured: list[Field] = []
     for field, column in zip(bound.fields, columns, strict=True):
-        carried = [one for one in field.lineage.components if isinstance(one, Carried)]
         measures: list[Measured | Carried] = [
-            Measured(column, "", frozenset(owner for owner, _ in one.columns), one) for one in carried
+            Measured("", "", frozenset(owner for owner, _ in one.columns), (one,))
+            for one in field.lineage.components
+            if isinstance(one, Carried)
         ]
-        if field.metric and field.lineage.aggregate and not carried:
+        if field.metric and field.lineage.aggregate and not measures:
             measures.append(Measured(column, "", field.lineage.owners))
         measured.append(replace(field, lineage=replace(field.lineage, components=tuple(measures))))
-    groups = Groups(f' FROM ({bound.sql}) AS q', columns, owners, frozenset(), final)  # noqa: S608 (bound parts)
+    groups = Groups(f" FROM ({bound.sql}) AS q", columns, owners, single, final)
     wanted = measures_of([field for field in measured if field.metric or not final])
     return groups.bound(", ".join(columns), f" GROUP BY {', '.join(columns)}", measured, wanted)
 
@@ -146,16 +151,19 @@ def united(left: Bound, right: Bound, types: Sequence[SqlType]) -> Bound:
     sides = []
     fields: list[Field] = []
     names: list[str] = []
-    shared = [_shared_columns(one, other, owners, pairs) for one, other in zip(left.fields, right.fields, strict=True)]
-    for one, other, kind, columns in zip(left.fields, right.fields, types, shared, strict=True):
+    shared: list[list[list[int]]] = []
+    for one, other, kind in zip(left.fields, right.fields, types, strict=True):
         moved = [
-            replace(field.lineage, owners=frozenset(_new_numbers(field.lineage.owners, pairs, side)), user=None)
+            replace(field.lineage, owners=frozenset(_new_numbers(field.lineage.owners, pairs, side)), components=())
             for side, field in enumerate((one, other))
         ]
-        listed = tuple((number, f'"$c{len(names) + place}"') for place, number in enumerate(columns))
-        names += [f"$c{len(names) + place}" for place in range(len(columns))]
+        shared.append(_shared_columns(one, other, owners, pairs))
+        components = []
+        for numbers in shared[-1]:
+            components.append(Carried(tuple((n, f'"$c{len(names) + place}"') for place, n in enumerate(numbers))))
+            names += [f"$c{len(names) + place}" for place in range(len(numbers))]
         user = _same_user(one.lineage.user, other.lineage.user, pairs)
-        lineage = replace(merged(moved), user=user, components=(Carried(listed, pure=False),) if listed else ())
+        lineage = replace(merged(moved), user=user, components=tuple(components))
         fields.append(replace(one, type=kind, metric=one.metric or other.metric, lineage=lineage))
     for side, bound in enumerate((left, right)):
         items = [_as_type(field, target) for field, target in zip(bound.fields, fields, strict=True)]
@@ -163,16 +171,16 @@ def united(left: Bound, right: Bound, types: Sequence[SqlType]) -> Bound:
         if not owners and not changed:
             sides.append(bound.sql)
             continue
-        texts = [
-            item or quote_name(field.column) for item, field in zip(items, bound.fields, strict=True)
-        ]
+        texts = [item or quote_name(field.column) for item, field in zip(items, bound.fields, strict=True)]
         texts = [f"{text} AS {quote_name(field.column)}" for text, field in zip(texts, fields, strict=True)]
         texts += [_owner_item(bound, pair[side], owner) for pair, owner in zip(pairs, owners, strict=True)]
-        position = 0
-        for field, columns in zip(bound.fields, shared, strict=True):
-            for number in columns:
-                texts.append(f'{_share_item(bound, field, pairs[number][side])} AS "$c{position}"')
-                position += 1
+        shares = [
+            _share_item(bound, field, place, pairs[number][side])
+            for field, components in zip(bound.fields, shared, strict=True)
+            for place, numbers in enumerate(components)
+            for number in numbers
+        ]
+        texts += [f'{text} AS "$c{position}"' for position, text in enumerate(shares)]
         sides.append(f"SELECT {', '.join(texts)} FROM ({bound.sql}) AS q")  # noqa: S608 (made of bound parts)
     extras = [*(owner.column for owner in owners), *names]
     sql = f"({sides[0]}) UNION ALL ({sides[1]})"
@@ -190,14 +198,16 @@ def _same_user(one: int | None, other: int | None, pairs: Sequence[tuple[int | N
 
 def _shared_columns(
     one: Field, other: Field, owners: Sequence[Owner], pairs: Sequence[tuple[int | None, int | None]]
-) -> list[int]:
-    """The new numbers of the owners for which a column of either side knows what the users added to it."""
-    found: set[int] = set()
-    for side, field in enumerate((one, other)):
-        for component in field.lineage.components:
+) -> list[list[int]]:
+    """For each metric in a column, the n-th of the left with the n-th of the right, the owners whose shares are known."""
+    found: list[list[int]] = []
+    for components in zip_longest(one.lineage.components, other.lineage.components):
+        numbers: set[int] = set()
+        for side, component in enumerate(components):
             old = frozenset(owner for owner, _ in getattr(component, "columns", ()))
-            found.update(_new_numbers(old, pairs, side))
-    return sorted(number for number in found if owners[number].many)
+            numbers.update(_new_numbers(old, pairs, side))
+        found.append(sorted(number for number in numbers if owners[number].many))
+    return found
 
 
 def _as_type(field: Field, target: Field) -> str | None:
@@ -217,18 +227,19 @@ def _owner_item(bound: Bound, number: int | None, owner: Owner) -> str:
     return f"{text} AS {quote_name(owner.column)}"
 
 
-def _share_item(bound: Bound, field: Field, number: int | None) -> str:
-    """What the users of one side added to a column: a list as on the other side."""
+def _share_item(bound: Bound, field: Field, place: int, number: int | None) -> str:
+    """What the users of one side added to a metric of a column: a list as on the other side."""
     if number is None:
         return "NULL"
-    for component in field.lineage.components:
-        if isinstance(component, Carried) and (column := component.column(number)) is not None:
-            return column
+    components = field.lineage.components[place : place + 1]
+    if components and isinstance(components[0], Carried):
+        return components[0].column(number) or "NULL"
     owner, value = bound.owners[number], quote_name(field.column)
-    if owner.many or number not in field.lineage.owners or not field.type.is_number:
+    if owner.many or place or number not in field.lineage.owners or not field.type.is_number:
         return "NULL"
     user = quote_name(owner.column)
-    return f"CASE WHEN {user} IS NOT NULL AND {value} IS NOT NULL THEN [{{'u': {user}, 'v': CAST({value} AS DOUBLE)}}] END"
+    share = f"[{{'u': {user}, 'v': CAST({value} AS DOUBLE)}}]"
+    return f"CASE WHEN {user} IS NOT NULL AND {value} IS NOT NULL THEN {share} END"
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -43,11 +43,11 @@ class StandIn:
         input_parameters: Sequence[Mapping[str, Any]] = (),
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
-        instance_type: str = "STANDARD",
+        privacy: Any = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
     ) -> CompiledQuery:
-        self.compiled.append({"sql": sql, "values": dict(parameter_values or {}), "instance_type": instance_type})
+        self.compiled.append({"sql": sql, "values": dict(parameter_values or {}), "privacy": privacy})
         if "broken" in sql:
             raise AmcSqlError("From line 1, column 8 to line 1, column 13: Column 'broken' not found in any table")
         columns = (OutputColumn("n", "LONG", "METRIC", None, None),)

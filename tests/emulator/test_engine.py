@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_amc.emulator.engine import AmcSqlError, CompiledQuery, Engine, OutputColumn
 from airflow_provider_amc.sql.one_line import tokens
+from airflow_provider_amc.sql.privacy import Privacy
 
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=dt.UTC)
 ALL = (dt.datetime(2025, 1, 1), dt.datetime(2027, 1, 1))
@@ -37,7 +38,7 @@ def own_engine() -> Iterator[Engine]:
 def rows(
     engine: Engine, sql: str, window: tuple[dt.datetime, dt.datetime] = ALL, **kwargs: Any
 ) -> list[dict[str, Any]]:
-    kwargs.setdefault("instance_type", "SANDBOX")
+    kwargs.setdefault("privacy", None)
     compiled = engine.compile(sql, window_start=window[0], window_end=window[1], **kwargs)
     return collect(engine, compiled, window)
 
@@ -173,7 +174,8 @@ FROM d FULL OUTER JOIN s ON d.user_id = s.user_id GROUP BY 1
 
 
 def test_paths_to_conversion(engine: Engine) -> None:
-    found = rows(engine, _PATHS, instance_type="STANDARD")
+    assert rows(engine, _PATHS, privacy=Privacy())
+    found = rows(engine, _PATHS)
     assert {row["path"][0]["channel"] for row in found} == {"DSP", "SP", "SB", "Other"}
     assert all([step["order"] for step in row["path"]] == list(range(1, len(row["path"]) + 1)) for row in found)
     (users,) = rows(engine, "SELECT COUNT(DISTINCT user_id) AS n FROM dsp_impressions WHERE user_id IS NOT NULL")
@@ -208,7 +210,7 @@ def test_broken_queries_are_refused_in_order_and_never_crash(engine: Engine, dat
         words[place : place + keep] = data.draw(st.lists(st.sampled_from(_WORDS), max_size=2))
     refused = ""
     try:
-        engine.compile(" ".join(words), instance_type="SANDBOX")
+        engine.compile(" ".join(words), privacy=None)
     except AmcSqlError as error:
         refused = str(error)
     assert "cannot be executed" not in refused, "the database refused what the compiler had let pass"
@@ -233,7 +235,7 @@ def test_a_standard_instance_wants_aggregated_output(engine: Engine) -> None:
     sql = "SELECT campaign FROM dsp_impressions"
     with pytest.raises(AmcSqlError, match="must be aggregated"):
         engine.compile(sql)
-    assert engine.compile(sql, instance_type="SANDBOX").output_columns[0].name == "campaign"
+    assert engine.compile(sql, privacy=None).output_columns[0].name == "campaign"
 
 
 def test_the_sandbox_schema(engine: Engine) -> None:

@@ -161,9 +161,10 @@ def test_sql_is_checked_when_a_workflow_is_created(reporting):
 
 def test_own_rows_take_the_place_of_synthetic_ones(session, reporting):
     rows = [
-        {"campaign": "Spring", "impressions": 3, "impression_dt": "2026-01-05 10:00:00"},
-        {"campaign": "Spring", "impressions": 4, "impression_dt": "2026-01-06 10:00:00"},
-        {"campaign": "Autumn", "impressions": 5, "impression_dt": "2025-10-06 10:00:00"},
+        {"user_id": "a", "campaign": "Spring", "impressions": 3, "impression_dt": "2026-01-05 10:00:00"},
+        {"user_id": "b", "campaign": "Spring", "impressions": 3, "impression_dt": "2026-01-06 10:00:00"},
+        {"user_id": "c", "campaign": "Winter", "impressions": 3, "impression_dt": "2026-01-06 10:00:00"},
+        {"user_id": "d", "campaign": "Autumn", "impressions": 5, "impression_dt": "2025-10-06 10:00:00"},
     ]
     for row in rows:
         row["impression_dt_utc"] = row["impression_dt"]
@@ -184,7 +185,7 @@ def test_own_rows_take_the_place_of_synthetic_ones(session, reporting):
     assert wait_for(ended, "the execution to end", deadline=120)["status"] == "SUCCEEDED"
     urls = reporting("GET", f"workflowExecutions/{execution_id}/downloadUrls").json()["downloadUrls"]
     frame = pandas.read_csv(io.StringIO(session.http.get(urls[0]).text))
-    assert frame.to_dict("records") == [{"campaign": "Spring", "shown": 7}]
+    assert frame.to_dict("records") == [{"campaign": "Spring", "shown": 6}]
 
 
 def test_data_sources_are_the_tables_of_the_engine(reporting):
