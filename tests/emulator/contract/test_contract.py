@@ -85,13 +85,12 @@ def test_every_field_of_the_table_was_seen(tour, contract):
 
 
 def test_statuses_that_the_openapi_files_do_not_name_come_from_gateways_only(tour):
-    if tour.server.config.envelope == "flat":
-        pytest.skip("recorded answers have other statuses, too")
+    recorded = {415} if tour.server.config.envelope == "flat" else set()
     named = {operation.id: operation.statuses for operation in SERVED if operation.is_amc}
     odd = [
         answer.request
         for answer in tour.answers
-        if answer.operation in named and answer.status not in {200, 503, 504, *named[answer.operation]}
+        if answer.operation in named and answer.status not in {200, 503, 504, *recorded, *named[answer.operation]}
     ]
     assert not odd, "\n".join(odd)
 
