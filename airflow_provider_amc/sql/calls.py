@@ -12,12 +12,10 @@ from airflow_provider_amc.sql.aggregates import AGGREGATES, WINDOW_FUNCTIONS
 from airflow_provider_amc.sql.coerce import (
     Value,
     alike,
+    can_cast,
     cast,
-    comparable,
     quote_name,
-    to_moment,
     to_number,
-    to_string,
 )
 from airflow_provider_amc.sql.functions import EXTRACT_UNITS, FUNCTIONS, FunctionArgumentError
 from airflow_provider_amc.sql.lineage import (
@@ -33,6 +31,7 @@ from airflow_provider_amc.sql.lineage import (
     of_call,
 )
 from airflow_provider_amc.sql.scopes import Context
+from airflow_provider_amc.sql.signatures import check_comparable, read
 from airflow_provider_amc.sql.types import ANY, LONG, NULL, STRING, TIMESTAMP, SqlType, parse_type
 
 if TYPE_CHECKING:
@@ -278,16 +277,24 @@ class CallBinder:
             else:
                 compared = [subject, self._expressions.bind(branch.this, context)]
                 self._expressions.guard(branch, compared)
-                left, right = comparable(compared)
+                left, right = self._comparable(node, compared)
                 condition = f"{left.sql} = {right.sql}"
             parts.append(f"WHEN {condition} THEN {value.sql}")
         metric = together.is_number and any(value.metric for value in results)
         lineage = merged(value.lineage or FREE for value in results)
         return Value(" ".join([*parts, f"ELSE {values[-1].sql} END"]), together, metric, lineage=lineage)
 
+    def _comparable(self, node: exp.Expr, values: list[Value]) -> list[Value]:
+        try:
+            return check_comparable("=", values)
+        except FunctionArgumentError as error:
+            raise self._queries.error(node, str(error)) from None
+
     def cast(self, node: exp.Cast, context: Context) -> Value:
         value = self._expressions.bind(node.this, context)
         wanted = self._cast_type(node)
+        if not can_cast(value.type, wanted):
+            raise self._queries.error(node, f"Cast function cannot convert value of type {value.type} to type {wanted}")
         result = cast(value, wanted)
         size = node.args["to"].expressions
         if wanted.kind == "STRING" and size and str(size[0].name).isdigit():
@@ -317,22 +324,22 @@ class CallBinder:
         unit = str(node.this.name).upper()
         if unit not in EXTRACT_UNITS:
             raise self._queries.error(node, f"'{unit}' is not a valid time frame")
-        value = to_moment(self._expressions.bind(node.expression, context))
-        result = LONG
-        return Value(f"CAST({EXTRACT_UNITS[unit].format(value.sql)} AS BIGINT)", result)
+        (moment,) = self._read(node, "EXTRACT", "m", [self._expressions.bind(node.expression, context)])
+        return Value(f"CAST({EXTRACT_UNITS[unit].format(moment)} AS BIGINT)", LONG)
 
     def trim(self, node: exp.Trim, context: Context) -> Value:
         function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
-        arguments = [to_string(self._expressions.bind(node.this, context)).sql]
-        if node.expression:
-            arguments.append(to_string(self._expressions.bind(node.expression, context)).sql)
-        return Value(f"{function}({', '.join(arguments)})", STRING)
+        parts = [self._expressions.bind(part, context) for part in (node.this, node.expression) if part]
+        return Value(f"{function}({', '.join(self._read(node, 'TRIM', 's' * len(parts), parts))})", STRING)
 
     def substring(self, node: exp.Substring, context: Context) -> Value:
-        parts = [to_string(self._expressions.bind(node.this, context)).sql]
-        parts += [
-            f"CAST({to_number(self._expressions.bind(node.args[key], context), LONG).sql} AS BIGINT)"
-            for key in ("start", "length")
-            if node.args.get(key) is not None
-        ]
-        return Value(f"substring({', '.join(parts)})", STRING)
+        given = (node.this, node.args.get("start"), node.args.get("length"))
+        parts = [self._expressions.bind(part, context) for part in given if part is not None]
+        function = "amc_substring" if len(parts) == 3 else "substring"
+        return Value(f"{function}({', '.join(self._read(node, 'SUBSTRING', 'sii', parts))})", STRING)
+
+    def _read(self, node: exp.Expr, name: str, kinds: str, arguments: list[Value]) -> list[str]:
+        try:
+            return [value.sql for value in read(name, kinds, arguments)]
+        except FunctionArgumentError as error:
+            raise self._queries.error(node, str(error)) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_amc.sql.lineage import Lineage
 from airflow_provider_amc.sql.types import (
+    ANY,
     BOOLEAN,
     DATE,
     DOUBLE,
@@ -22,6 +23,8 @@ from airflow_provider_amc.sql.types import (
     common_type,
     to_duckdb,
 )
+
+_EXACT = SqlType("DECIMAL", 38, 10)
 
 #: Name of the DuckDB parameter that holds the present moment, UTC.
 NOW = "$now"
@@ -134,7 +137,8 @@ def comparable(values: Sequence[Value]) -> list[Value]:
         return list(values)
     if any(value.type.is_number for value in values):
         whole = all(value.type.is_integer for value in values if value.type.is_number)
-        return [to_number(value, LONG if whole else DOUBLE) for value in values]
+        # Decimals are exact for 18-digit ids, and tell '10.5' from 10
+        return [to_number(value, _EXACT if whole else DOUBLE) for value in values]
     if "TIMESTAMP" in kinds:
         return [to_moment(value, TIMESTAMP) for value in values]
     if "DATE" in kinds:
@@ -158,6 +162,21 @@ def alike(values: Sequence[Value]) -> tuple[list[Value], SqlType] | None:
     if together.kind == "STRING":
         return [value if value.type.kind == "NULL" else to_string(value) for value in values], together
     return list(values), together
+
+
+def can_cast(found: SqlType, wanted: SqlType) -> bool:
+    """May a CAST turn one type into another? As in Calcite's table of conversions."""
+    if found.is_open or found.kind == wanted.kind:
+        return found.kind not in ("ARRAY", "STRUCT", "MAP") or can_cast(found.element or ANY, wanted.element or ANY)
+    if wanted.kind == "STRING":
+        return found.kind != "INTERVAL"
+    if found.kind == "STRING":
+        return wanted.kind not in ("ARRAY", "STRUCT", "MAP", "INTERVAL")
+    if found.is_number:
+        return wanted.is_number or (wanted.kind == "TIMESTAMP" and found.is_integer)
+    if found.is_moment:
+        return wanted.is_moment
+    return found.kind == "BOOLEAN" and wanted.is_integer
 
 
 def cast(value: Value, wanted: SqlType) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -100,25 +101,27 @@ def parse(sql: str) -> exp.Expr:
     return tree
 
 
+_EXPECTED = re.compile(r"Expect(?:ing|ed) (.+?)(?: after .*| but got .*)?\.?")
+
+
 def _from_sqlglot(error: ParseError | TokenError, tokens: Sequence[PlacedToken]) -> AmcSqlError:
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     line, end_column = details.get("line"), details.get("col")
     if line is None or end_column is None:
         return AmcSqlError(f"The SQL query could not be parsed: {error}")
-    expecting = str(details.get("description") or "")
-    if expecting.startswith("Expecting "):
-        # The parser names the last token it understood; what is wrong comes after it
-        wanted = expecting.removeprefix("Expecting ").rstrip(".")
-        last = tokens[-1]
-        at_end = (last.line, last.column + len(last.token.text) - 1) <= (line, end_column)
-        what = "<EOF>" if at_end else "something else"
-        return AmcSqlError(
-            f'Encountered "{what}" after line {line}, column {end_column}. Was expecting: "{wanted}"', line, end_column
-        )
+    description = str(details.get("description") or "")
+    match = _EXPECTED.fullmatch(description)
+    expecting = f'Was expecting: "{match[1]}"' if match else ""
+    last = tokens[-1]
+    at_end = (last.line, last.column + len(last.token.text) - 1) <= (line, end_column)
+    if at_end and (match or description.startswith("Required keyword")):
+        # What the parser names is the last token it understood
+        hint = f" {expecting}" if expecting else ""
+        return AmcSqlError(f'Encountered "<EOF>" at line {line}, column {end_column}.{hint}', line, end_column)
     for token in tokens:
         if token.line == line and token.column <= end_column < token.column + max(len(token.token.text), 1):
-            return _encountered(token)
-    return _encountered(tokens[-1])
+            return _encountered(token, expecting)
+    return _encountered(last, expecting)
 
 
 def compile_query(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_provider_amc.sql.coerce import Value, alike, comparable, to_boolean
-from airflow_provider_amc.sql.signatures import FunctionArgumentError, define
-from airflow_provider_amc.sql.types import BOOLEAN, SqlType, common_type
+from airflow_provider_amc.sql.coerce import Value, alike, to_boolean
+from airflow_provider_amc.sql.signatures import FunctionArgumentError, check_comparable, define
+from airflow_provider_amc.sql.types import BOOLEAN, SqlType
 
 
 def _together(arguments: Sequence[Value], name: str) -> tuple[list[Value], SqlType]:
@@ -20,31 +20,6 @@ def _together(arguments: Sequence[Value], name: str) -> tuple[list[Value], SqlTy
 def _choose(name: str, condition: str, arguments: Sequence[Value]) -> Value:
     (yes, no), together = _together(arguments, name)
     return Value(f"CASE WHEN {condition} THEN {yes.sql} ELSE {no.sql} END", together, yes.metric or no.metric)
-
-
-def check_comparable(sign: str, values: Sequence[Value]) -> list[Value]:
-    """Values that an operator compares, with the casts that make them comparable.
-
-    :param sign: the operator, for the message.
-    :param values: two or more values.
-    :raises FunctionArgumentError: they cannot be compared.
-    """
-    brought = comparable(values)
-    first = brought[0]
-    for value in brought[1:]:
-        together = common_type((first.type, value.type))
-        if together is None or (
-            together.kind == "STRING" and first.type.kind != value.type.kind and not _open(first, value)
-        ):
-            shown = f"<{values[0].type}> {sign} " + ", ".join(f"<{other.type}>" for other in values[1:])
-            raise FunctionArgumentError(f"Cannot apply '{sign}' to arguments of type '{shown}'")
-        if first.type.is_open:
-            first = value
-    return brought
-
-
-def _open(*values: Value) -> bool:
-    return any(value.type.is_open for value in values)
 
 
 def _coalesce_like(name: str, least: int) -> None:

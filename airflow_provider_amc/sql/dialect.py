@@ -8,6 +8,7 @@ those meanings and writes DuckDB SQL.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlglot import TokenType, exp, generator, parser, tokens
@@ -56,6 +57,31 @@ class AMC(Dialect):
                 node.update_positions(self._prev)
             return node
 
+        def _parse_function(self, *args: Any, **kwargs: Any) -> Any:
+            return self._placed(super()._parse_function, *args, **kwargs)
+
+        def _parse_case(self, *args: Any, **kwargs: Any) -> Any:
+            return self._placed(super()._parse_case, *args, **kwargs)
+
+        def _parse_interval(self, *args: Any, **kwargs: Any) -> Any:
+            return self._placed(super()._parse_interval, *args, **kwargs)
+
+        def _parse_type(self, *args: Any, **kwargs: Any) -> Any:
+            first = self._curr
+            node = super()._parse_type(*args, **kwargs)
+            if isinstance(node, exp.Cast) and "whole" not in node.meta:
+                node.meta["whole"] = (first.start, self._prev.end)  # DATE '2026-01-31'
+            return node
+
+        def _placed(self, parse: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            """Note where a piece with a syntax of its own begins and ends, such as CAST(... AS ...)."""
+            # CASE and NOT are behind the parser already when it gets here
+            first = self._prev if parse.__name__ == "_parse_case" else self._curr
+            node = parse(*args, **kwargs)
+            if node is not None and "whole" not in node.meta:
+                node.meta["whole"] = (first.start, self._prev.end)
+            return node
+
     class Generator(generator.Generator):
         TRANSFORMS = {
             **generator.Generator.TRANSFORMS,
@@ -73,17 +99,14 @@ def place_in(sql: str, node: exp.Expr) -> Place | None:
     """
     starts: list[int] = []
     ends: list[int] = []
-    for part in node.walk():
-        start, end = part.meta.get("start"), part.meta.get("end")
+    for part in node.walk(prune=lambda part: "whole" in part.meta):
+        start, end = part.meta.get("whole") or (part.meta.get("start"), part.meta.get("end"))
         if start is not None and end is not None:
             starts.append(start)
             ends.append(end)
     if not starts:
         return None
-    # A call knows its name and its arguments, not its closing parenthesis.
     last = max(ends)
-    if isinstance(node, exp.Func) and node.meta.get("end") is not None:
-        last = _closing_parenthesis(sql, last)
     line, column = place_of(sql, min(starts))
     end_line, end_column = place_of(sql, last)
     return Place(line, column, end_line, end_column)
@@ -109,13 +132,6 @@ def word_before(sql: str, node: exp.Expr, word: str) -> Place | None:
         return place
     token = before[-1]
     return Place(token.line, token.column, token.line, token.column + len(word) - 1)
-
-
-def _closing_parenthesis(sql: str, last: int) -> int:
-    following = last + 1
-    while following < len(sql) and (sql[following].isspace() or sql[following] in "("):
-        following += 1
-    return following if following < len(sql) and sql[following] == ")" else last
 
 
 def error_at(sql: str, node: exp.Expr, what: str) -> AmcSqlError:

@@ -19,12 +19,12 @@ from airflow_provider_amc.sql.coerce import (
     quote_text,
     to_boolean,
     to_number,
-    to_string,
 )
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.functions import FunctionArgumentError, similar
 from airflow_provider_amc.sql.lineage import FREE, LITERAL, REFUSAL, Lineage, computed, is_refused
 from airflow_provider_amc.sql.scopes import Context, Relation
+from airflow_provider_amc.sql.signatures import check_comparable, read
 from airflow_provider_amc.sql.types import (
     ANY,
     BOOLEAN,
@@ -304,10 +304,20 @@ class ExpressionBinder:
         except FunctionArgumentError as error:
             raise self._queries.error(node, str(error)) from None
 
+    def _checked(self, node: exp.Expr, sign: str, values: list[Value]) -> list[Value]:
+        try:
+            return check_comparable(sign, values)
+        except FunctionArgumentError as error:
+            raise self._queries.error(node, str(error)) from None
+
     def _negative(self, node: exp.Neg, context: Context) -> Value:
         value = to_number(self.bind(node.this, context))
         if value.type.kind == "INTERVAL":
-            return value
+            return value.of(f"(-{value.sql})", value.type)
+        if not (value.type.is_number or value.type.is_open):
+            raise self._queries.error(node, f"Cannot apply '-' to arguments of type '-<{value.type}>'")
+        if value.text is not None:
+            return replace(value, sql=f"(-{value.sql})", text=f"-{value.text}")
         return value.of(f"(-{value.sql})", value.type)
 
     def _condition(self, node: exp.Expr, context: Context) -> str:
@@ -348,7 +358,7 @@ class ExpressionBinder:
             inner = Value(f"{bound.fields[0].name}", bound.fields[0].type, lineage=bound.fields[0].lineage)
             self.guard(node, (subject, inner))
             if len(bound.fields) == 1:
-                left, right = comparable([subject, inner])
+                left, right = self._checked(node, "IN", [subject, inner])
                 if right is not inner and right.type != inner.type:
                     name = quote_name(bound.fields[0].column)
                     _, converted = comparable([subject, Value(name, bound.fields[0].type)])
@@ -359,13 +369,13 @@ class ExpressionBinder:
         if not options:
             raise self._queries.error(node, "IN needs a list of values or a sub-query")
         self.guard(node, (subject, *options))
-        subject, *others = comparable([subject, *options])
+        subject, *others = self._checked(node, "IN", [subject, *options])
         return Value(f"({subject.sql} IN ({', '.join(other.sql for other in others)}))", BOOLEAN)
 
     def _between(self, node: exp.Between, context: Context) -> Value:
         parts = [self.bind(part, context) for part in (node.this, node.args["low"], node.args["high"])]
         self.guard(node, parts)
-        value, low, high = comparable(parts)
+        value, low, high = self._checked(node, "BETWEEN", parts)
         return Value(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
 
     def _like(self, node: exp.Expr, context: Context) -> Value:
@@ -377,7 +387,10 @@ class ExpressionBinder:
             raise self._queries.error(node, "ESCAPE needs LIKE")
         sides = [self.bind(part, context) for part in (node.this, node.expression)]
         self.guard(node, sides)
-        value, pattern = (to_string(side).sql for side in sides)
+        try:
+            value, pattern = (side.sql for side in read("LIKE", "ss", sides))
+        except FunctionArgumentError as error:
+            raise self._queries.error(node, str(error)) from None
         word = "NOT LIKE" if node.args.get("negate") else "LIKE"
         return Value(f"({value} {word} {pattern}{escape})", BOOLEAN)
 

@@ -244,8 +244,8 @@ def for_re2(function: str, pattern: str, replacement: str | None = None) -> Re2 
         filler = _re2_replacement(_replacement_parts(replacement, java))
         if filler is None:
             return None
-    if function in ("regexp_replace", "regexp_split") and not least_width(java.tree):
-        return None  # RE2 finds no empty match right after another match, Java does
+    if function != "similar" and not least_width(java.tree):
+        return None  # RE2 finds no empty match right after another one, and hides the difference to no match
     try:
         text = _re2(java.tree)
     except _BeyondRe2Error:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from airflow_provider_amc.sql.coerce import Value, comparable, to_moment, to_number
-from airflow_provider_amc.sql.functions import FunctionArgumentError
-from airflow_provider_amc.sql.types import ANY, BOOLEAN, DATE, DOUBLE, INTEGER, LONG, TIMESTAMP, SqlType, common_type
+from airflow_provider_amc.sql.coerce import Value, to_moment, to_number
+from airflow_provider_amc.sql.signatures import FunctionArgumentError, check_comparable
+from airflow_provider_amc.sql.types import (
+    ANY,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INTEGER,
+    LONG,
+    TIMESTAMP,
+    SqlType,
+    common_type,
+    to_duckdb,
+)
 
 ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 COMPARISONS: dict[type[exp.Expr], str] = {
@@ -26,15 +37,11 @@ def compare(kind: type[exp.Expr], left: Value, right: Value) -> Value:
 
     :raises FunctionArgumentError: the sides cannot be compared.
     """
-    first, second = comparable([left, right])
-    flag = "BOOLEAN" in (first.type.kind, second.type.kind)
-    if flag and kind in (exp.EQ, exp.NEQ) and (first.type.is_number or second.type.is_number):
-        first, second = to_number(first), to_number(second)  # flag = 1, as AMC's own queries write
-    kinds = {first.type.kind, second.type.kind}
-    odd = len(kinds) == 2 and not (first.type.is_open or second.type.is_open)
-    if odd and not (first.type.is_number and second.type.is_number) and kinds != {"DATE", "TIMESTAMP"}:
-        sign = COMPARISONS[kind]
-        raise FunctionArgumentError(f"Cannot apply '{sign}' to arguments of type '<{left.type}> {sign} <{right.type}>'")
+    sides = [left, right]
+    flag = "BOOLEAN" in (left.type.kind, right.type.kind)
+    if flag and kind in (exp.EQ, exp.NEQ) and (left.type.is_number or right.type.is_number):
+        sides = [to_number(left), to_number(right)]  # flag = 1, as AMC's own queries write
+    first, second = check_comparable(COMPARISONS[kind], sides)
     return Value(f"({first.sql} {COMPARISONS[kind]} {second.sql})", BOOLEAN)
 
 
@@ -61,6 +68,8 @@ def _with_moments(sign: str, left: Value, right: Value) -> Value | None:
         return Value(f"date_diff('day', CAST({right.sql} AS DATE), CAST({left.sql} AS DATE))", INTEGER)
     if left.type.kind == "DATE" and right.type.is_integer and sign in ("+", "-"):
         return Value(f"({left.sql} {sign} CAST({right.sql} AS INTEGER))", DATE)
+    if left.type.is_moment and right.type.kind == "NULL" and sign in ("+", "-"):
+        return left.of(f"CAST(NULL AS {to_duckdb(left.type)})", left.type)
     if left.type.is_moment or right.type.is_moment:
         raise FunctionArgumentError(f"Cannot apply '{sign}' to arguments of type '<{left.type}> {sign} <{right.type}>'")
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from airflow_provider_amc.sql.coerce import Value, to_boolean, to_moment, to_number, to_string, to_timestamp
-from airflow_provider_amc.sql.types import LONG, SqlType
+from airflow_provider_amc.sql.coerce import Value, comparable, to_moment, to_number, to_string, to_timestamp
+from airflow_provider_amc.sql.types import DOUBLE, LONG, NULL, STRING, TIMESTAMP, SqlType, common_type, to_duckdb
 
 Writer = Callable[[Sequence[Value]], Value]
 
@@ -54,16 +54,23 @@ def _to_whole(value: Value) -> Value:
 
 _SCALARS = ("STRING", "BOOLEAN", "NULL", "ANY")
 
-#: How arguments are read: the letter of the kind, the family in messages, and the cast.
-_READERS: dict[str, tuple[str, Callable[[Value], Value]]] = {
-    "s": ("STRING", to_string),
-    "n": ("NUMERIC", to_number),
-    "i": ("INTEGER", _to_whole),
-    "t": ("DATETIME", to_timestamp),
-    "m": ("DATETIME", to_moment),
-    "b": ("BOOLEAN", to_boolean),
-    "a": ("ANY", lambda value: value),
+#: How arguments are read: the letter of the kind, the family in messages, the cast, and the type of a NULL.
+_READERS: dict[str, tuple[str, Callable[[Value], Value], SqlType]] = {
+    "s": ("STRING", to_string, STRING),
+    "n": ("NUMERIC", to_number, DOUBLE),
+    "i": ("INTEGER", _to_whole, LONG),
+    "t": ("DATETIME", to_timestamp, TIMESTAMP),
+    "m": ("DATETIME", to_moment, TIMESTAMP),
+    "a": ("ANY", lambda value: value, NULL),
 }
+
+
+def _read_one(kind: str, value: Value) -> Value:
+    _, cast, of_null = _READERS[kind]
+    if value.type.kind == "NULL" and of_null.kind != "NULL":
+        # DuckDB cannot tell which of its functions a bare NULL means
+        return value.of(f"CAST(NULL AS {to_duckdb(of_null)})", of_null)
+    return cast(value)
 
 
 def _fits(kind: str, found: SqlType) -> bool:
@@ -73,9 +80,7 @@ def _fits(kind: str, found: SqlType) -> bool:
         return found.kind in _SCALARS or found.is_number or found.is_moment
     if kind in "ni":
         return found.is_number or found.kind == "STRING"
-    if kind in "tm":
-        return found.is_moment or found.kind == "STRING"
-    return found.kind == "BOOLEAN"
+    return found.is_moment or found.kind == "STRING"
 
 
 def read(name: str, kinds: str, arguments: Sequence[Value]) -> list[Value]:
@@ -83,7 +88,7 @@ def read(name: str, kinds: str, arguments: Sequence[Value]) -> list[Value]:
 
     :param name: the function, for the message.
     :param kinds: a letter an argument: ``s`` string, ``n`` number, ``i`` whole number, ``t`` timestamp, ``m`` date or
-        timestamp, ``b`` boolean, ``a`` anything.
+        timestamp, ``a`` anything.
     :param arguments: as they were written; optional ones may be missing at the end.
     :raises FunctionArgumentError: an argument is of another type.
     """
@@ -93,7 +98,7 @@ def read(name: str, kinds: str, arguments: Sequence[Value]) -> list[Value]:
         raise FunctionArgumentError(
             f"Cannot apply '{name}' to arguments of type '{name}({given})'. Supported form(s): '{name}({wanted})'"
         )
-    return [_READERS[kind][1](value) for kind, value in zip(kinds, arguments, strict=False)]
+    return [_read_one(kind, value) for kind, value in zip(kinds, arguments, strict=False)]
 
 
 def template(names: str, kinds: str, text: str, result: SqlType, optional: int = 0) -> None:
@@ -118,3 +123,20 @@ def template(names: str, kinds: str, text: str, result: SqlType, optional: int =
 
     for name in names.split():
         define_one(name)
+
+
+def check_comparable(sign: str, values: Sequence[Value]) -> list[Value]:
+    """Values that an operator compares, with the casts that make them comparable.
+
+    :param sign: the operator, for the message.
+    :param values: two or more values.
+    :raises FunctionArgumentError: they cannot be compared.
+    """
+    brought = comparable(values)
+    known = [value.type for value in brought if not value.type.is_open]
+    together = common_type(known) if known else None
+    mixed = together is not None and together.kind == "STRING" and any(one.kind != "STRING" for one in known)
+    if known and (together is None or mixed):
+        others = ", ".join(f"<{value.type}>" for value in values[1:])
+        raise FunctionArgumentError(f"Cannot apply '{sign}' to arguments of type '<{values[0].type}> {sign} {others}'")
+    return brought

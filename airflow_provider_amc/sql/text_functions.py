@@ -17,8 +17,8 @@ template("LENGTH CHAR_LENGTH CHARACTER_LENGTH", "s", "CAST(length({0}) AS INTEGE
 _WHITE_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
 template("LTRIM", "s", f"ltrim({{0}}, {_WHITE_SPACE})", STRING)
 template("RTRIM", "s", f"rtrim({{0}}, {_WHITE_SPACE})", STRING)
-template("LEFT", "si", '"left"({0}, greatest({1}, 0))', STRING)
-template("RIGHT", "si", '"right"({0}, greatest({1}, 0))', STRING)
+template("LEFT", "si", '"left"({0}, CASE WHEN {1} < 0 THEN 0 ELSE {1} END)', STRING)
+template("RIGHT", "si", '"right"({0}, CASE WHEN {1} < 0 THEN 0 ELSE {1} END)', STRING)
 template("REPLACE", "sss", "replace({0}, {1}, {2})", STRING)
 template("INSTR STRPOS", "ss", "CAST(instr({0}, {1}) AS INTEGER)", INTEGER)
 template("MD5", "s", "md5({0})", STRING)

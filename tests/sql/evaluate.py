@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pytest
 
 from airflow_provider_amc.sql.compiler import compile_query
 from airflow_provider_amc.sql.macros import add_python_functions, create_statements
@@ -41,3 +42,21 @@ def value(expression: str, **kwargs: Any) -> Any:
     """The value of one expression."""
     ((result,),) = rows(f"SELECT {expression} AS r", **kwargs)
     return result
+
+
+def cases(
+    names: str, *pairs: tuple[Any, ...], kind: str = "function", status: str = "supported", note: str = ""
+) -> Iterator[Any]:
+    """Parameters of a test, each marked with what of AMC it shows.
+
+    :param names: what the pairs show, several separated by ``|``.
+    :param pairs: inputs and the expected values.
+    """
+    marks = [pytest.mark.covers(kind, name, status=status, note=note) for name in names.split("|")]
+    for number, pair in enumerate(pairs, 1):
+        yield pytest.param(*pair, id=f"{names}-{number}", marks=marks)
+
+
+def with_rows(columns: str, *tuples: str) -> str:
+    """A WITH clause of one query ``t`` with these columns and rows."""
+    return f"WITH t({columns}) AS (VALUES {', '.join(f'({row})' for row in tuples)}) "
