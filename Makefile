@@ -21,7 +21,7 @@ done; echo "No Python found on the PATH. Install Python 3.11 or newer, or name o
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format matrix emulator lock build clean
+.PHONY: help venv demo test coverage-table lint format matrix emulator lock build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z%.-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sed 's/%/<version>/' | \
@@ -35,7 +35,10 @@ demo: venv ## run the first example DAG against a local AMC and a local S3
 	@exec $(VENV)/bin/python scripts/demo.py $(ARGS)
 
 test: venv ## run every test on the default Airflow version
-	@$(VENV)/bin/python $(PYTEST) $(ARGS)
+	@$(VENV)/bin/python $(PYTEST) --coverage-table=check $(ARGS)
+
+coverage-table: venv ## write docs/emulator-coverage.md from the tests that show what the emulator supports
+	@$(VENV)/bin/python $(PYTEST) -q -m covers --coverage-table=write $(ARGS)
 
 lint: venv ## ruff, mypy and the import floors
 	$(VENV)/bin/ruff check .

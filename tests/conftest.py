@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from airflow_provider_amc.emulator.server import EmulatorServer
 
+pytest_plugins = ["tests.evidence.plugin"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Before anything imports Airflow, which reads its settings once. One home per test process.

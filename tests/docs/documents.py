@@ -7,3 +7,6 @@ from tests.docs.markdown import Document
 
 README = Document(REPOSITORY / "README.md")
 GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
+
+#: Written from the test run, see tests/evidence.
+COVERAGE = Document(REPOSITORY / "docs" / "emulator-coverage.md")

@@ -23,7 +23,7 @@ def test_every_block_is_executed(document: Document) -> None:
 
 
 def test_every_document_is_known() -> None:
-    known = {documents.README.path, documents.GUIDE.path}
+    known = {documents.README.path, documents.GUIDE.path, documents.COVERAGE.path}
     assert known == {REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")}
 
 

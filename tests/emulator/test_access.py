@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_amc.emulator import signing
 from tests.emulator.api import ACCOUNT, CLIENT_ID, MARKETPLACE
+from tests.evidence.inventory import absent_endpoints
 
 PREFIX = "Amazon-Advertising-API-"
 
@@ -14,6 +15,7 @@ def without(headers: dict[str, str], name: str) -> dict[str, str]:
     return {key: value for key, value in headers.items() if key != name}
 
 
+@pytest.mark.covers("endpoint", "listAccounts")
 def test_accounts_need_the_client_id_only(api):
     headers = {name: api.headers[name] for name in ("Authorization", PREFIX + "ClientId")}
     answer = api.session.get(f"{api.url}/amc/accounts", headers=headers)
@@ -45,6 +47,7 @@ def test_header_names_may_be_written_in_any_case(api):
     ],
 )
 @pytest.mark.parametrize("path", ["instances", "reporting/amcemulator/workflows"])
+@pytest.mark.covers("rule", "headers for client, account and marketplace")
 def test_headers_are_checked(api, path, name, value, status, details):
     headers = without(api.headers, name)
     if value is not None:
@@ -63,6 +66,8 @@ def test_errors_of_accounts_are_in_their_own_shape(api):
     assert answer.json() == {"message": "Authentication failed", "requestId": answer.headers["x-amz-rid"]}
 
 
+@pytest.mark.covers("rule", "access tokens live an hour")
+@pytest.mark.covers("switch", "token_lifetime")
 def test_access_token_dies_after_an_hour_of_virtual_time(served):
     api = served.api
     headers = dict(api.headers)
@@ -85,12 +90,14 @@ def test_altered_token_is_refused(api):
     assert api.session.get(f"{api.url}/amc/accounts", headers=headers).status_code == 401
 
 
+@pytest.mark.covers("rule", "required scope")
 def test_token_without_the_campaign_scope_cannot_call_amc(api):
     token = signing.sign_token({"client_id": CLIENT_ID, "scope": "profile", "exp": 9e9})
     answer = api.call("GET", "instances", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["details"]) == (403, "Unauthorized request.")
 
 
+@pytest.mark.covers("endpoint", "listInstances")
 def test_instances(serve):
     api = serve(extra_instances=["amcother"]).api
     listed = api.call("GET", "instances").json()
@@ -110,6 +117,7 @@ def test_instances(serve):
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.covers("switch", "instances_page_size")
 def test_instances_come_in_pages(serve):
     api = serve(extra_instances=3, instances_page_size=2).api
     seen: list[str] = []
@@ -123,6 +131,7 @@ def test_instances_come_in_pages(serve):
     assert seen == ["amcemulator", "amcsandbox", "amcemulator02", "amcemulator03", "amcemulator04"]
 
 
+@pytest.mark.covers("endpoint", "getInstance")
 def test_unknown_instance(api):
     for path in ("instances/nowhere", "reporting/nowhere/workflows"):
         answer = api.call("GET", path)
@@ -135,6 +144,7 @@ def test_wrong_accept_on_an_instance(api):
     assert api.call("GET", "instances/amcemulator", headers=accept).status_code == 200
 
 
+@pytest.mark.covers("endpoint", "getInstanceAdvertisers")
 def test_advertisers(api):
     everyone = api.call("GET", "instances/amcemulator/advertisers").json()
     assert everyone["totalCount"] == len(everyone["advertisers"]) == 2
@@ -143,6 +153,8 @@ def test_advertisers(api):
     assert api.call("GET", "instances/amcemulator/advertisers", params={"type": "X"}).status_code == 400
 
 
+@pytest.mark.covers("endpoint", "listDataSources")
+@pytest.mark.covers("endpoint", "getDataSource")
 def test_data_sources(api):
     page = api.reporting("GET", "dataSources", params={"limit": "5"})
     assert page.headers["content-type"] == "application/vnd.amcdatasources.v1+json"
@@ -165,12 +177,29 @@ def test_unknown_paths_are_the_gateways_affair(api):
 
 
 @pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        pytest.param(*endpoint, id=endpoint[0], marks=pytest.mark.covers("endpoint", endpoint[0], "unsupported"))
+        for endpoint in absent_endpoints()
+    ],
+)
+def test_what_is_not_emulated_is_no_path(api, name, method, path):
+    given = path.removeprefix("/amc/").format(instanceId="amcemulator", updateId=0)
+    answer = api.call(method, given, {} if method != "GET" else None)
+    assert answer.status_code in (403, 404), name
+    assert answer.json()["message"] in ("Not Found", "Missing Authentication Token")
+
+
+@pytest.mark.parametrize(
     ("limit", "status"), [("1", 200), ("100", 200), ("0", 400), ("101", 400), ("ten", 400), ("-1", 400)]
 )
+@pytest.mark.covers("rule", "limit and nextToken of every list")
+@pytest.mark.covers("switch", "default_page_size")
 def test_limit_of_lists(api, limit, status):
     assert api.reporting("GET", "workflows", params={"limit": limit}).status_code == status
 
 
+@pytest.mark.covers("rule", "limit and nextToken of every list")
 def test_next_token_must_be_one_of_this_list(api):
     token = api.reporting("GET", "dataSources", params={"limit": "1"}).json()["nextToken"]
     for wrong in (token, "nonsense", "bm9uc2Vuc2U="):

@@ -43,6 +43,7 @@ def test_unknown_setting():
         EmulatorConfig().replaced(colour="red")
 
 
+@pytest.mark.covers("switch", "extra_instances")
 def test_extra_instances():
     assert list(EmulatorConfig(extra_instances=2).instances()) == [
         "amcemulator",
@@ -54,6 +55,7 @@ def test_extra_instances():
     assert EmulatorConfig(extra_instances=["amcsandbox"]).instances()["amcsandbox"] == "SANDBOX"
 
 
+@pytest.mark.covers("switch", "scale")
 @pytest.mark.parametrize(
     ("given", "kept"), [("tiny", "tiny"), (250_000, 250_000), ("250_000", 250_000), ("10000", 10_000)]
 )

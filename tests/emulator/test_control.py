@@ -10,6 +10,7 @@ from airflow_provider_amc.emulator.faults import FaultBook, FaultSpecError
 from tests.emulator.api import ACCOUNT, CLIENT_ID, MARKETPLACE, SECRET, wait_for
 
 
+@pytest.mark.covers("endpoint", "health")
 def test_health(api):
     health = api.control("GET", "health")
     assert health["status"] == "ok"
@@ -17,6 +18,7 @@ def test_health(api):
     assert health["instances"] == {"amcemulator": "STANDARD", "amcsandbox": "SANDBOX"}
 
 
+@pytest.mark.covers("endpoint", "connection")
 def test_connection_is_ready_for_airflow(served):
     expected = {
         "conn_type": "amc",
@@ -35,6 +37,8 @@ def test_connection_is_ready_for_airflow(served):
     assert served.server.connection == expected
 
 
+@pytest.mark.covers("endpoint", "list_requests")
+@pytest.mark.covers("endpoint", "clear_requests")
 def test_requests_are_logged_without_secrets(served):
     api = served.api
     api.call("GET", "instances", params={"limit": "5"})
@@ -73,6 +77,8 @@ def test_requests_are_logged_without_secrets(served):
     assert served.server.requests == []
 
 
+@pytest.mark.covers("endpoint", "get_clock")
+@pytest.mark.covers("endpoint", "move_clock")
 def test_clock(served):
     api = served.api
     assert api.control("POST", "clock", {"now": "2026-01-01T00:00:00Z"})["now"] == "2026-01-01T00:00:00Z"
@@ -85,6 +91,8 @@ def test_clock(served):
     assert api.session.post(f"{api.url}/_emulator/clock", json={"advance_seconds": 1e300}).status_code == 400
 
 
+@pytest.mark.covers("endpoint", "reset")
+@pytest.mark.covers("switch", "now")
 def test_reset(serve):
     served = serve(now="2026-01-01T00:00:00Z")
     api = served.api
@@ -105,6 +113,7 @@ def test_reset(serve):
     assert api.finished()["status"] == "SUCCEEDED"
 
 
+@pytest.mark.covers("endpoint", "load_table")
 def test_load_table(served):
     api = served.api
     rows = [{"n": 1}, {"n": 2}]
@@ -140,6 +149,8 @@ def test_wrong_faults(api, spec, text):
         FaultBook().add(spec)
 
 
+@pytest.mark.covers("endpoint", "list_faults")
+@pytest.mark.covers("endpoint", "add_faults")
 def test_times_and_skip(served):
     api = served.api
     api.control(
@@ -150,6 +161,7 @@ def test_times_and_skip(served):
     assert api.control("GET", "faults")["faults"] == []
 
 
+@pytest.mark.covers("endpoint", "clear_faults")
 def test_forever_until_cleared(served):
     api = served.api
     served.server.add_fault(operation="*", kind="status", status=503, times=None)
@@ -158,6 +170,7 @@ def test_forever_until_cleared(served):
     assert api.reporting("GET", "workflows").status_code == 200
 
 
+@pytest.mark.covers("switch", "seed")
 def test_probability_is_reproducible():
     def hits(seed: int) -> list[bool]:
         book = FaultBook(seed)
@@ -169,6 +182,7 @@ def test_probability_is_reproducible():
     assert 10 < sum(hits(1)) < 54
 
 
+@pytest.mark.covers("fault", "status")
 def test_throttling(served):
     api = served.api
     _ = api.headers
@@ -204,6 +218,7 @@ def test_token_server_errors_are_in_the_words_of_lwa(served):
     assert answer.json()["error"] == "temporarily_unavailable"
 
 
+@pytest.mark.covers("fault", "lost_answer")
 def test_lost_answer_did_it_all_the_same(served):
     api = served.api
     _ = api.headers
@@ -218,6 +233,7 @@ def test_lost_answer_did_it_all_the_same(served):
     assert len(found["executions"]) == 2
 
 
+@pytest.mark.covers("fault", "reset")
 def test_reset_connection_did_nothing(served):
     api = served.api
     _ = api.headers
@@ -227,6 +243,7 @@ def test_reset_connection_did_nothing(served):
     assert api.reporting("GET", "workflows").json() == {"workflows": []}
 
 
+@pytest.mark.covers("fault", "delay")
 def test_delay(served):
     api = served.api
     _ = api.headers
@@ -241,6 +258,9 @@ def test_delay(served):
     )
 
 
+@pytest.mark.covers("fault", "reset")
+@pytest.mark.covers("fault", "wrong_length")
+@pytest.mark.covers("fault", "slow")
 def test_damaged_downloads(served):
     api = served.api
     execution_id = api.finished("SELECT n FROM rows_5000")["workflowExecutionId"]
@@ -270,6 +290,7 @@ def test_damaged_downloads(served):
     assert read() == whole
 
 
+@pytest.mark.covers("fault", "truncate")
 def test_truncated_download_sends_half_of_it(served):
     api = served.api
     execution_id = api.finished("SELECT n FROM rows_50")["workflowExecutionId"]
@@ -281,6 +302,9 @@ def test_truncated_download_sends_half_of_it(served):
         assert len(answer.raw.read(17)) == 17
 
 
+@pytest.mark.covers("fault", "token_expired")
+@pytest.mark.covers("fault", "revoked")
+@pytest.mark.covers("fault", "terms")
 def test_expired_token_revoked_permission_terms(served):
     api = served.api
     _ = api.headers
@@ -299,12 +323,14 @@ def test_expired_token_revoked_permission_terms(served):
     )
 
 
+@pytest.mark.covers("switch", "terms_status")
 def test_terms_status_is_a_switch(serve):
     served = serve(terms_status=401)
     served.server.add_fault(operation="listInstances", kind="terms")
     assert served.api.call("GET", "instances", headers={"X": "1"}).status_code == 401
 
 
+@pytest.mark.covers("fault", "not_visible")
 def test_new_execution_can_be_invisible_for_a_while(served):
     api = served.api
     served.server.add_fault(operation="createWorkflowExecution", kind="not_visible", seconds=45)
@@ -320,6 +346,7 @@ def test_new_execution_can_be_invisible_for_a_while(served):
     assert api.until(execution_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.covers("fault", "unknown_status")
 def test_unknown_status(served):
     api = served.api
     execution_id = api.finished()["workflowExecutionId"]
@@ -330,6 +357,8 @@ def test_unknown_status(served):
     assert api.execution(execution_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.covers("fault", "duration")
+@pytest.mark.covers("fault", "fail")
 def test_duration_and_failure_of_a_run(served):
     api = served.api
     served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=10800)
@@ -345,6 +374,7 @@ def test_duration_and_failure_of_a_run(served):
     assert api.reporting("GET", f"workflowExecutions/{done['workflowExecutionId']}/downloadUrls").status_code == 404
 
 
+@pytest.mark.covers("switch", "query_threads")
 def test_requests_are_answered_while_queries_run(serve):
     served = serve(query_threads=2)
     api = served.api

@@ -47,6 +47,7 @@ def test_fields(value: Any, text: str) -> None:
     assert field_writer()(value) == text
 
 
+@pytest.mark.covers("rule", "outputFormat")
 def test_other_separators_quotes_and_escapes() -> None:
     write = field_writer(CsvFormat("|", "'", "\\"))
     assert [write(value) for value in ("a|b", "it's", "a\\b", "a,b")] == ["'a|b'", "'it\\'s'", "'a\\\\b'", "a,b"]

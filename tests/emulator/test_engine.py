@@ -73,6 +73,7 @@ def test_the_window_limits_the_rows(engine: Engine, table: str, time: str) -> No
     assert left["n"] + right["n"] == whole["n"] > 0
 
 
+@pytest.mark.covers("rule", "EXTEND_TIME_WINDOW reads beyond the window")
 def test_an_extended_table_reaches_beyond_the_window(engine: Engine) -> None:
     window = (dt.datetime(2026, 3, 15), dt.datetime(2026, 3, 16))
     sql = "SELECT MIN(impression_dt_utc) AS a, MAX(impression_dt_utc) AS b FROM TABLE(EXTEND_TIME_WINDOW('dsp_impressions', 'P14D', 'P1D'))"
@@ -81,6 +82,7 @@ def test_an_extended_table_reaches_beyond_the_window(engine: Engine) -> None:
     assert dt.datetime(2026, 3, 16) <= found["b"] < dt.datetime(2026, 3, 17)
 
 
+@pytest.mark.covers("rule", "13 months of data")
 def test_no_row_is_newer_than_the_present_or_older_than_13_months(engine: Engine) -> None:
     (found,) = rows(engine, "SELECT MIN(impression_dt_utc) AS a, MAX(impression_dt_utc) AS b FROM dsp_impressions")
     assert dt.datetime(2025, 5, 15) <= found["a"] < dt.datetime(2025, 5, 17)

@@ -33,6 +33,7 @@ def without_nulls(value: object) -> bool:
     return not isinstance(value, list) or all(without_nulls(one) for one in value)
 
 
+@pytest.mark.covers("rule", "media types of the answers")
 def test_administration(api):
     answer = api.call("GET", "accounts")
     assert answer.headers["content-type"] == "application/vnd.amcaudiencesconnections.v1+json"
@@ -44,6 +45,7 @@ def test_administration(api):
     assert without_nulls(api.call("GET", "instances/amcemulator/advertisers").json())
 
 
+@pytest.mark.covers("switch", "envelope")
 def test_objects_are_wrapped(api):
     workflow = {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"}
     answer = api.reporting("POST", "workflows", workflow)

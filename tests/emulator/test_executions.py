@@ -42,6 +42,9 @@ FINISHED_FIELDS = CREATED_FIELDS | {
 }
 
 
+@pytest.mark.covers("endpoint", "createWorkflowExecution")
+@pytest.mark.covers("endpoint", "getWorkflowExecution")
+@pytest.mark.covers("rule", "ids of ad-hoc workflows begin with transient_")
 def test_field_sets_are_those_of_the_recorded_answers(serve):
     served = serve(now="2026-02-01T12:00:00Z")
     api = served.api
@@ -70,6 +73,7 @@ def test_relative_window_shows_its_borders_only_later(api):
     assert done.keys() >= WINDOW_FIELDS
 
 
+@pytest.mark.covers("rule", "explicit windows")
 def test_window_reaches_the_query(served):
     served.api.finished(
         timeWindowStart="2026-03-08T00:00:00",
@@ -80,6 +84,7 @@ def test_window_reaches_the_query(served):
     assert [moment.isoformat() for moment in window] == ["2026-03-08T05:00:00", "2026-03-09T04:00:00"]
 
 
+@pytest.mark.covers("rule", "parameterValues and default values")
 def test_saved_workflow_runs_with_its_parameters(served):
     api = served.api
     parameters = [{"name": "p", "dataType": "STRING", "columnType": "DIMENSION", "defaultValue": "x"}]
@@ -92,6 +97,7 @@ def test_saved_workflow_runs_with_its_parameters(served):
     assert api.rows(done["workflowExecutionId"]) == [["n"], ["0"], ["1"]]
 
 
+@pytest.mark.covers("rule", "parameterValues and default values")
 def test_missing_parameter_value_is_rejected_later(api):
     workflow = {"sqlQuery": "SELECT n FROM rows_2", "inputParameters": [{"name": "p", "dataType": "STRING"}]}
     done = api.finished(workflow=workflow)
@@ -185,6 +191,7 @@ def test_notebook_spellings_are_understood(api):
     assert done["timeWindowStart"] == "2026-01-01T00:00:00Z"
 
 
+@pytest.mark.covers("switch", "z_suffix")
 def test_z_suffix_can_be_switched_off(serve):
     api = serve(z_suffix="reject").api
     body = {
@@ -212,6 +219,7 @@ def test_ten_run_at_a_time_and_the_rest_waits(serve):
 
 
 @pytest.mark.covers("rule", "200 executions run at a time on the account")
+@pytest.mark.covers("switch", "max_running_account")
 def test_limit_of_the_account_holds_over_all_instances(serve):
     served = serve(query_threads=8, max_running=2, max_running_account=3, extra_instances=1)
     api = served.api
@@ -248,6 +256,7 @@ def test_what_waits_starts_when_a_run_was_cancelled(serve):
     assert api.until(second, "RUNNING")["lastUpdatedTime"] >= "2026-02-01T00:30:10Z"
 
 
+@pytest.mark.covers("switch", "max_running")
 def test_limit_is_for_each_instance(serve):
     served = serve(query_threads=8, max_running=1, extra_instances=1)
     api = served.api
@@ -260,6 +269,7 @@ def test_limit_is_for_each_instance(serve):
     assert api.execution(ids[1])["status"] == "PENDING"
 
 
+@pytest.mark.covers("endpoint", "updateWorkflowExecution")
 def test_cancel_stops_the_query(served):
     api = served.api
     execution_id = api.run("SELECT gated FROM rows_1")["workflowExecutionId"]
@@ -272,6 +282,7 @@ def test_cancel_stops_the_query(served):
     assert served.engines[-1].interruptions == 1
 
 
+@pytest.mark.covers("endpoint", "deleteWorkflowExecution")
 def test_cancel_by_delete(served):
     api = served.api
     execution_id = api.run("SELECT gated FROM rows_1")["workflowExecutionId"]
@@ -279,6 +290,7 @@ def test_cancel_by_delete(served):
     assert api.execution(execution_id)["status"] == "CANCELLED"
 
 
+@pytest.mark.covers("rule", "what is running can be cancelled, what has ended cannot")
 def test_what_has_ended_cannot_be_changed(api):
     execution_id = api.finished()["workflowExecutionId"]
     for method, body in (("PUT", {"status": "CANCELLED"}), ("DELETE", None), ("PUT", {})):
@@ -297,6 +309,7 @@ def test_only_cancelled_can_be_set(served):
 
 
 @pytest.mark.parametrize(("switch", "status"), [(400, 400), (404, 404)])
+@pytest.mark.covers("switch", "unknown_id_status")
 def test_unknown_execution(serve, switch, status):
     api = serve(unknown_id_status=switch).api
     for method, tail in (("GET", ""), ("DELETE", ""), ("GET", "/downloadUrls")):
@@ -311,6 +324,7 @@ def test_execution_of_another_instance_is_unknown(api):
     assert api.reporting("GET", f"workflowExecutions/{execution_id}").status_code == 400
 
 
+@pytest.mark.covers("rule", "dryRun compiles, takes no place in the queue and gives no output")
 def test_dry_run_compiles_and_gives_no_output(served):
     api = served.api
     done = api.finished(dryRun="true")
@@ -321,6 +335,7 @@ def test_dry_run_compiles_and_gives_no_output(served):
 
 
 @pytest.mark.parametrize("fields", [{"skipPublish": True}, {"disableAggregationControls": True}])
+@pytest.mark.covers("rule", "skipPublish")
 def test_run_without_output(served, fields):
     done = served.api.finished(**fields)
     assert done["status"] == "SUCCEEDED"
@@ -330,6 +345,8 @@ def test_run_without_output(served, fields):
     assert answer.json()["details"] == f"Execution with ID {done['workflowExecutionId']} is unavailable for download"
 
 
+@pytest.mark.covers("rule", "realistic durations in virtual time")
+@pytest.mark.covers("switch", "speed")
 def test_realistic_speed_takes_virtual_time(serve):
     served = serve(speed="realistic", now="2026-02-01T00:00:00Z")
     api = served.api
@@ -345,6 +362,7 @@ def test_realistic_speed_takes_virtual_time(serve):
     assert done["lastUpdatedTime"] < "2026-02-01T00:20:00Z", "it ended when its time was over, not when we looked"
 
 
+@pytest.mark.covers("switch", "seed")
 def test_realistic_durations_are_the_same_for_the_same_seed(serve):
     times = []
     for _ in range(2):
@@ -367,6 +385,7 @@ def test_queue_drains_in_virtual_time(serve):
     assert len(set(ends)) == 3
 
 
+@pytest.mark.covers("rule", "workflowExecutionTimeoutSeconds")
 def test_timeout_is_virtual(served):
     api = served.api
     served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=5000)
@@ -393,6 +412,19 @@ def test_clock_that_jumps_before_the_check_does_not_delay_the_run(served, mocker
     assert served.api.until(execution_id)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.covers(
+    "rule",
+    "too many queries over the same data and overlapping windows",
+    status="partial",
+    note="off by default: AMC does not publish its limit",
+)
+@pytest.mark.covers("switch", "overlap_limit")
+@pytest.mark.covers(
+    "rule",
+    "too many queries over the same data and overlapping windows",
+    status="partial",
+    note="off by default: AMC does not publish its limit",
+)
 def test_overlap_rule(serve):
     api = serve(overlap_limit=2).api
     assert [api.finished()["status"] for _ in range(2)] == ["SUCCEEDED"] * 2

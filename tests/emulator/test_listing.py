@@ -21,6 +21,8 @@ def ids(body):
     return [one["workflowExecutionId"] for one in body["executions"]]
 
 
+@pytest.mark.covers("rule", "workflowId or minCreationTime is required")
+@pytest.mark.covers("endpoint", "listWorkflowExecutions")
 def test_one_of_two_filters_is_required(api):
     for query in ({}, {"maxCreationTime": "2026-01-01T00:00:00"}, {"workflowId": ""}):
         answer = api.reporting("GET", "workflowExecutions", params=query)
@@ -33,6 +35,8 @@ def test_listing_by_an_execution_id_finds_nothing(api):
     assert listed(api, workflowId=execution_id) == {"executions": []}
 
 
+@pytest.mark.covers("rule", "executions are listed by creation time, newest first or with sortAscending oldest first")
+@pytest.mark.covers("rule", "limit and nextToken of every list")
 def test_newest_first_in_pages(api):
     api.reporting("POST", "workflows", {"workflowId": "wf", "sqlQuery": SQL})
     made = [api.run(workflow=None, workflowId="wf")["workflowExecutionId"] for _ in range(7)]
@@ -61,6 +65,7 @@ def test_new_executions_do_not_disturb_pages(api):
     assert ids(first) + ids(second) == made[::-1]
 
 
+@pytest.mark.covers("rule", "creation times in a time zone")
 def test_creation_times_in_a_time_zone(serve):
     served = serve(now="2026-02-01T12:00:00Z")
     api = served.api
@@ -145,6 +150,7 @@ def test_token_of_another_list_is_wrong(api):
     assert api.call("GET", "accounts", params={"nextToken": token}).status_code == 400
 
 
+@pytest.mark.covers("rule", "includeCancelled")
 def test_cancelled_ones_are_hidden(served):
     api = served.api
     execution_id = api.run("SELECT gated FROM rows_1")["workflowExecutionId"]
@@ -153,6 +159,7 @@ def test_cancelled_ones_are_hidden(served):
     assert ids(listed(api, minCreationTime="2020-01-01T00:00:00", includeCancelled="true")) == [execution_id]
 
 
+@pytest.mark.covers("rule", "includeWorkflow gives the SQL back as it was sent")
 def test_sql_comes_back_as_it_was_sent(api):
     execution_id = api.finished(SQL)["workflowExecutionId"]
     assert "sqlQuery" not in api.execution(execution_id)

@@ -46,6 +46,9 @@ def exchange(api: Api, code: str, **changed: str):
     return api.post_token(**{name: value for name, value in fields.items() if value})
 
 
+@pytest.mark.covers("endpoint", "authorize")
+@pytest.mark.covers("endpoint", "token")
+@pytest.mark.covers("rule", "consent, code and tokens of Login with Amazon")
 def test_consent_then_code_then_tokens_then_refresh(api):
     back = returned(consent(api))
     assert back["scope"] == SCOPES
@@ -104,6 +107,7 @@ def test_code_is_bound_to_its_return_url(api):
 
 
 @pytest.mark.parametrize("method", ["S256", "plain"])
+@pytest.mark.covers("rule", "PKCE")
 def test_pkce(api, method):
     verifier = "v" * 50
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

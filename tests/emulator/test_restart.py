@@ -62,6 +62,7 @@ def launch(tmp_path) -> Iterator[Launch]:
             process.stdout.close()
 
 
+@pytest.mark.covers("rule", "state is kept over a restart")
 def test_everything_survives_kill(launch, tmp_path):
     state = tmp_path / "state"
     process, api = launch(state)

@@ -32,6 +32,10 @@ def text_of(answer) -> str:
     return str(answer.text).replace("\r\n", "\n").replace('"', "")
 
 
+@pytest.mark.covers("rule", "result addresses live ten minutes")
+@pytest.mark.covers("endpoint", "getWorkflowExecutionDownloadUrls")
+@pytest.mark.covers("endpoint", "results")
+@pytest.mark.covers("switch", "url_lifetime")
 def test_a_result_can_be_fetched_until_it_expires(served):
     api = served.api
     execution_id = api.finished("SELECT n FROM rows_3")["workflowExecutionId"]
@@ -90,6 +94,7 @@ def test_metadata_describes_the_run(serve):
     }
 
 
+@pytest.mark.covers("rule", "errors of the result store are S3's XML")
 def test_altered_urls(api, url):
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
@@ -178,6 +183,8 @@ def test_conditions(api, url):
     assert api.download(url, **{"If-Range": '"other"', "Range": "bytes=1-2"}).status_code == 200
 
 
+@pytest.mark.covers("rule", "several files above a number of rows")
+@pytest.mark.covers("switch", "rows_per_file")
 def test_large_results_are_split(serve):
     api = serve(rows_per_file=300).api
     execution_id = api.finished("SELECT n FROM rows_2000")["workflowExecutionId"]
@@ -217,6 +224,7 @@ def test_not_ready(served):
     assert api.reporting("GET", path).status_code == 404
 
 
+@pytest.mark.covers("switch", "not_ready_status")
 def test_not_ready_status_is_a_switch(serve):
     api = serve(not_ready_status=400).api
     execution_id = api.run("SELECT gated FROM rows_1")["workflowExecutionId"]

@@ -32,6 +32,7 @@ def windows(served, count):
     return [(one["timeWindowStart"][5:13], one["timeWindowEnd"][5:13]) for one in found]
 
 
+@pytest.mark.covers("rule", "schedules start executions")
 def test_daily(running):
     schedule(running)
     running.server.set_clock("2026-03-05T07:59:00Z")
@@ -45,6 +46,7 @@ def test_daily(running):
     assert windows(running, 3) == days
 
 
+@pytest.mark.covers("rule", "schedules start executions")
 def test_weekly_on_its_day(running):
     schedule(running, aggregationPeriod="Weekly", aggregationStartDay="Tuesday", aggregationHourUtc=0)
     running.server.set_clock("2026-03-17T00:00:01Z")

@@ -40,6 +40,7 @@ def explicit(start: str, end: str, zone: str) -> tuple[str, str]:
         ("ALL", None, "2025-02-01T00:00:00+00:00", "2026-03-13T10:00:00+00:00"),
     ],
 )
+@pytest.mark.covers("rule", "relative windows")
 def test_relative_windows(kind, zone, start, end):
     assert window(kind, zone) == (start, end)
 
@@ -69,10 +70,13 @@ def test_month_that_has_just_begun_is_not_empty():
         ("Asia/Kolkata", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", ("01-01T00:00", "01-02T00:00")),
     ],
 )
+@pytest.mark.covers("rule", "explicit windows")
+@pytest.mark.covers("rule", "time zones and daylight saving time")
 def test_explicit_windows(zone, start, end, expected):
     assert explicit(start, end, zone) == expected
 
 
+@pytest.mark.covers("rule", "time zones and daylight saving time")
 def test_an_hour_that_happens_twice_can_be_no_window():
     with pytest.raises(ApiError, match="must be before"):
         explicit("2026-11-01T01:30:00", "2026-11-01T01:30:00", "America/New_York")

@@ -18,6 +18,10 @@ def schedule(api, schedule_id="daily", **fields):
     return api.reporting("POST", "schedules", body)
 
 
+@pytest.mark.covers("endpoint", "createWorkflow")
+@pytest.mark.covers("endpoint", "getWorkflow")
+@pytest.mark.covers("endpoint", "updateWorkflow")
+@pytest.mark.covers("endpoint", "deleteWorkflow")
 def test_create_get_update_delete(api):
     fields = {
         "distinctUserCountColumn": "du_count",
@@ -64,6 +68,7 @@ def test_bad_sql_is_refused_when_created_and_replaced(api):
     assert api.reporting("GET", "workflows/wf").json()["sqlQuery"] == SQL
 
 
+@pytest.mark.covers("switch", "workflow_validation")
 def test_validation_can_be_left_to_the_execution(serve):
     api = serve(workflow_validation="async").api
     assert create(api, sqlQuery="SELECT broken").status_code == 200
@@ -102,6 +107,7 @@ def test_update_must_repeat_the_id(api):
     assert api.reporting("PUT", "workflows/wf", {"sqlQuery": SQL}).status_code == 400
 
 
+@pytest.mark.covers("endpoint", "listWorkflows")
 def test_listing_in_pages_survives_changes(api):
     ids = [f"wf-{number}" for number in range(7)]
     for one in ids:
@@ -139,6 +145,11 @@ def test_bodies_that_are_not_json(api):
         assert (answer.status_code, answer.json()["code"]) == (400, "400")
 
 
+@pytest.mark.covers("endpoint", "createSchedule")
+@pytest.mark.covers("endpoint", "getSchedule")
+@pytest.mark.covers("endpoint", "updateSchedule")
+@pytest.mark.covers("endpoint", "deleteSchedule")
+@pytest.mark.covers("endpoint", "listSchedules")
 def test_schedule_create_get_update_delete(api):
     create(api)
     answer = schedule(
@@ -200,6 +211,7 @@ def test_duplicate_schedule(api):
     assert schedule(api).json()["details"] == "Schedule with ID daily already exists."
 
 
+@pytest.mark.covers("rule", "a workflow with a schedule cannot be deleted")
 def test_scheduled_workflow_cannot_be_deleted(api):
     create(api)
     schedule(api)
