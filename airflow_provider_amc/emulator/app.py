@@ -13,7 +13,7 @@ from airflow_provider_amc.emulator import admin, control, datasources, execution
 from airflow_provider_amc.emulator.api import Call, Operation, check_headers
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import ApiError, amc_error, gateway_error
-from airflow_provider_amc.emulator.gateway import Connections, Gateway, error_response
+from airflow_provider_amc.emulator.gateway import CONTROL_PREFIX, Connections, Gateway, error_response
 from airflow_provider_amc.emulator.routes import Route, Routes
 
 log = logging.getLogger(__name__)
@@ -87,4 +87,5 @@ def create_app(emulator: Emulator, connections: Connections | None = None) -> AS
     :param emulator: the emulator; the application's lifespan starts and stops it.
     :param connections: open connections by client address, so that failures on order can cut them.
     """
+    emulator.faults.know({operation.id for operation in OPERATIONS if not operation.path.startswith(CONTROL_PREFIX)})
     return Gateway(Endpoints(emulator), emulator, Routes(OPERATIONS), connections if connections is not None else {})

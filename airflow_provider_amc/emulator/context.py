@@ -65,10 +65,14 @@ class Emulator:
         if remembered is None and config.now is not None:
             self.clock.set(parse_now(config.now))
             self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
-        self.faults = FaultBook(config.seed)
+        self.faults = FaultBook(
+            config.seed, self.store.get_meta("faults"), lambda faults: self.store.set_meta("faults", faults)
+        )
         self.log = RequestLog()
         self.queries = Queries(
-            make_engine or (lambda now: default_engine(config.seed, config.scale, now)), self.clock.now
+            make_engine or (lambda now: default_engine(config.seed, config.scale, now)),
+            self.clock.now,
+            None if config.state_dir is None else directory / "tables",
         )
         self.runner: ExecutionRunner | None = None
         self.compilers = ThreadPoolExecutor(2, thread_name_prefix="amc-compile")

@@ -71,8 +71,7 @@ async def add_faults(call: Call) -> Response:
     """Order one fault, or a list of them."""
     specs = await _json(call.request)
     try:
-        for spec in specs if isinstance(specs, list) else [specs]:
-            call.emulator.faults.add(spec)
+        call.emulator.faults.add_all(specs if isinstance(specs, list) else [specs])
     except FaultSpecError as error:
         raise _wrong(str(error)) from None
     return call.answer({"faults": call.emulator.faults.listed()})

@@ -63,33 +63,52 @@ def lwa_error(status: int, error: str, description: str) -> ApiError:
     return ApiError(status, {"error": error, "error_description": description, "request_id": None})
 
 
-_FAULT_TEXTS = {
+_TEXTS = {
+    400: "Bad Request",
+    401: "Authentication failed",
+    403: "Unauthorized request.",
+    404: "Not Found",
     429: "Too Many Requests",
     500: "Internal server error",
     502: "Bad Gateway",
     503: "Service Unavailable",
     504: "Endpoint request timed out",
 }
+_S3_CODES = {
+    301: "PermanentRedirect",
+    307: "TemporaryRedirect",
+    403: "AccessDenied",
+    404: "NoSuchKey",
+    429: "SlowDown",
+    503: "SlowDown",
+}
+_LWA_CODES = {
+    400: "invalid_request",
+    401: "invalid_client",
+    429: "temporarily_unavailable",
+    503: "temporarily_unavailable",
+}
 
 
-def failure(status: int, operation: str, headers: Mapping[str, str]) -> ApiError:
-    """What a service that is overloaded or broken answers.
+def failure(status: int, operation: str, headers: Mapping[str, str], text: str | None = None) -> ApiError:
+    """What a service that is overloaded, broken or of another opinion answers.
 
     :param status: HTTP status, such as 429, 500, 503, 504.
     :param operation: the operation that was asked for.
     :param headers: further headers, such as ``Retry-After``.
+    :param text: the message, if not the usual one of the status.
     """
-    text = _FAULT_TEXTS.get(status, "Internal server error")
+    text = text or _TEXTS.get(status) or ("Internal server error" if status >= 500 else "Bad Request")
     if operation in ("token", "authorize"):
-        code = "temporarily_unavailable" if status in (429, 503) else "server_error"
-        error = lwa_error(status, code, text)
+        error = lwa_error(status, _LWA_CODES.get(status, "server_error"), text)
     elif operation == "results":
-        code = {503: "SlowDown", 500: "InternalError"}.get(status, "InternalError")
-        error = ApiError(status, {"Code": code, "Message": text})
-    elif status == 500:
-        error = amc_error(500, text)
-    else:
+        error = ApiError(status, {"Code": _S3_CODES.get(status, "InternalError"), "Message": text})
+    elif status == 401:
+        error = ApiError(401, {"code": "401", "details": text, "requestId": None})
+    elif status in (429, 502, 503, 504) or status < 400:
         error = gateway_error(status, text)
+    else:
+        error = amc_error(status, text)
     if status == 429 and operation not in ("token", "authorize", "results"):
         error.headers["x-amzn-ErrorType"] = "TooManyRequestsException"
         error.headers["amazon-advertising-api-throttled"] = "true"

@@ -2,20 +2,22 @@
 
 A fault is a JSON object: ``operation`` (an operation id such as ``getWorkflowExecution``, ``token``, ``results``, or
 ``*``), ``kind``, and the fields of its kind. It hits the calls of its operation after ``skip`` of them, ``times``
-times (``null``: until it is cleared), each with ``probability``.
+times (``null``: until it is cleared), each with ``probability``. Whether a call is hit depends on the seed, on the
+fault's place in the order of orders, and on how many of its calls came before; calls of other operations change nothing.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 #: Kinds, and what they do.
 KINDS = {
-    "status": "answer with `status` and `headers`, without doing anything",
+    "status": "answer with `status`, `headers` and the text `reason`, without doing anything",
     "lost_answer": "do it, but answer 504, or cut the connection with `cut: true`",
     "delay": "wait `seconds` of real time, then do it",
     "reset": "reset the connection: before anything is done, or in mid-download of a result",
@@ -31,6 +33,17 @@ KINDS = {
     "fail": "createWorkflowExecution: the new execution ends as `value` (FAILED) with `reason`",
 }
 _DEFAULT_STATUS = {"lost_answer": 504}
+#: Kinds that are at home in a few operations, in lower case.
+_ONLY = {
+    "revoked": {"token"},
+    "not_visible": {"createworkflowexecution"},
+    "duration": {"createworkflowexecution"},
+    "fail": {"createworkflowexecution"},
+    "unknown_status": {"createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"},
+}
+#: What the access token and the terms do not guard, so that these kinds cannot hit it.
+_UNGUARDED = {"token", "authorize", "results", "unknown"}
+_GUARDED_KINDS = {"token_expired", "terms"}
 
 
 class FaultSpecError(ValueError):
@@ -53,6 +66,8 @@ class Fault:
     cut: bool = False
     value: str | None = None
     reason: str | None = None
+    number: int = 0
+    calls: int = 0
     hits: int = 0
 
     @classmethod
@@ -63,7 +78,7 @@ class Fault:
         """
         if not isinstance(spec, Mapping):
             raise FaultSpecError(f"A fault is an object with operation and kind, not {spec!r}.")
-        unknown = set(spec) - {name for name in cls.__dataclass_fields__ if name != "hits"}
+        unknown = set(spec) - {name for name in cls.__dataclass_fields__ if name not in _COUNTED}
         if unknown:
             raise FaultSpecError(f"Unknown field {sorted(unknown)[0]!r} in a fault.")
         if spec.get("kind") not in KINDS:
@@ -71,7 +86,7 @@ class Fault:
         fault = cls(**spec)
         if fault.status is None:
             fault.status = _DEFAULT_STATUS.get(fault.kind, 503)
-        _check_number("status", fault.status, 400, 599)
+        _check_number("status", fault.status, 300, 599)
         _check_number("times", fault.times, 1)
         _check_number("skip", fault.skip, 0)
         _check_number("seconds", fault.seconds, 0)
@@ -81,11 +96,40 @@ class Fault:
         if not isinstance(headers, Mapping):
             raise FaultSpecError(f"headers must be an object, not {headers!r}.")
         fault.headers = {str(name): str(value) for name, value in headers.items()}
+        operation, cut = spec.get("operation", "*"), spec.get("cut", False)
+        if not isinstance(operation, str) or not isinstance(cut, bool):
+            raise FaultSpecError("operation must be the id of an operation, and cut true or false.")
+        for name in ("value", "reason"):
+            if not isinstance(getattr(fault, name), str | None):
+                raise FaultSpecError(f"{name} must be a text, not {getattr(fault, name)!r}.")
+        if fault.operation != "*" and not fault.can_hit(fault.operation):
+            raise FaultSpecError(f"A fault of the kind {fault.kind} cannot hit {fault.operation}.")
         return fault
+
+    def can_hit(self, operation: str) -> bool:
+        """Is the kind of the fault at home in an operation?"""
+        operation = operation.lower()
+        if self.kind in _GUARDED_KINDS:
+            return operation not in _UNGUARDED
+        return operation in _ONLY.get(self.kind, {operation})
 
     def concerns(self, operation: str) -> bool:
         """Is a call of this operation one of mine?"""
-        return self.operation == "*" or self.operation.lower() == operation.lower()
+        return self.operation.lower() in ("*", operation.lower()) and self.can_hit(operation)
+
+    def strikes(self, seed: int) -> bool:
+        """Count a call that concerns the fault, and tell whether it is hit."""
+        self.calls += 1
+        if self.calls <= self.skip:
+            return False
+        if self.probability >= 1.0:
+            return True
+        draw = random.Random(f"{seed}:fault:{self.number}:{self.calls}").random()  # noqa: S311 - reproducible on purpose
+        return draw < self.probability
+
+
+#: Fields that the emulator counts and an order cannot set.
+_COUNTED = {"number", "calls", "hits"}
 
 
 def _check_number(name: str, value: Any, least: float, most: float = float("inf")) -> None:
@@ -101,23 +145,53 @@ class FaultBook:
     """The faults in force. Safe to use from several threads.
 
     :param seed: seed of faults that hit with a probability.
+    :param kept: what ``keep`` was last called with, to go on from there.
+    :param keep: called with the faults as JSON text whenever they change.
     """
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = 7, kept: str | None = None, keep: Callable[[str], None] | None = None) -> None:
         self._seed = seed
+        self._keep = keep
         self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        self._known: frozenset[str] = frozenset()
+        fields = Fault.__dataclass_fields__
+        self._faults = [
+            Fault(**{name: value for name, value in fault.items() if name in fields})
+            for fault in json.loads(kept or "[]")
+        ]
+        self._ordered = max((fault.number for fault in self._faults), default=0)
+
+    def know(self, operations: Collection[str]) -> None:
+        """Refuse orders for other operations than these."""
+        self._known = frozenset({*operations, "*", "unknown"})
 
     def add(self, spec: Mapping[str, Any]) -> Fault:
         """Order a fault.
 
         :raises FaultSpecError: when the description is wrong.
         """
-        fault = Fault.parse(spec)
-        with self._lock:
-            self._faults.append(fault)
+        (fault,) = self.add_all([spec])
         return fault
+
+    def add_all(self, specs: Collection[Mapping[str, Any]]) -> list[Fault]:
+        """Order several faults, or none of them.
+
+        :raises FaultSpecError: when one of the descriptions is wrong.
+        """
+        faults = [Fault.parse(spec) for spec in specs]
+        names = {name.lower() for name in self._known}
+        for fault in faults:
+            if names and fault.operation.lower() not in names:
+                raise FaultSpecError(
+                    f"There is no operation {fault.operation!r}; there are {', '.join(sorted(self._known))}."
+                )
+        with self._lock:
+            for fault in faults:
+                self._ordered += 1
+                fault.number = self._ordered
+                self._faults.append(fault)
+            self._changed()
+        return faults
 
     def listed(self) -> list[dict[str, Any]]:
         """The faults that can still hit."""
@@ -128,23 +202,23 @@ class FaultBook:
         """Cancel them all."""
         with self._lock:
             self._faults.clear()
-            self._random = random.Random(self._seed)  # noqa: S311
+            self._ordered = 0
+            self._changed()
 
     def take(self, operation: str) -> Fault | None:
-        """The fault that hits this call, if one does. Every call counts for ``skip`` of all faults it concerns."""
+        """The fault that hits this call, if one does: the one ordered first. The call counts for all it concerns."""
         with self._lock:
-            for fault in self._faults:
-                if not fault.concerns(operation):
-                    continue
-                if fault.skip > 0:
-                    fault.skip -= 1
-                    continue
-                if fault.probability < 1.0 and self._random.random() >= fault.probability:
-                    continue
-                fault.hits += 1
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times == 0:
-                        self._faults.remove(fault)
-                return fault
-            return None
+            concerned = [fault for fault in self._faults if fault.concerns(operation)]
+            if not concerned:
+                return None
+            striking = [fault for fault in concerned if fault.strikes(self._seed)]
+            if striking:
+                striking[0].hits += 1
+                if striking[0].hits == striking[0].times:
+                    self._faults.remove(striking[0])
+            self._changed()
+            return striking[0] if striking else None
+
+    def _changed(self) -> None:
+        if self._keep is not None:
+            self._keep(json.dumps([asdict(fault) for fault in self._faults]))

@@ -24,7 +24,6 @@ from airflow_provider_amc.emulator.errors import (
     ApiError,
     authentication_failed,
     failure,
-    gateway_error,
     terms_not_accepted,
 )
 from airflow_provider_amc.emulator.faults import Fault
@@ -51,7 +50,9 @@ def error_response(
     :param envelope: ``wrapped`` keeps to the shapes, media types and statuses of Amazon's OpenAPI files.
     """
     if set(error.body) == {"Code", "Message"}:
-        return s3_error(error.status, error.body["Code"], error.body["Message"], request_id)
+        refusal = s3_error(error.status, error.body["Code"], error.body["Message"], request_id)
+        refusal.headers.update(error.headers)
+        return refusal
     status, body, media_type = error.status, dict(error.body), JSON
     if operation is not None and operation.is_amc:
         if operation.id == "listAccounts":
@@ -125,7 +126,9 @@ class Gateway:
             scope["amc.fault"] = fault
             await self._app(scope, receive, send)
         elif kind == "status":
-            await self._refuse(scope, receive, send, failure(fault.status or 503, operation, fault.headers))
+            await self._refuse(
+                scope, receive, send, failure(fault.status or 503, operation, fault.headers, fault.reason)
+            )
         elif kind == "token_expired":
             await self._refuse(scope, receive, send, authentication_failed())
         elif kind == "terms":
@@ -142,7 +145,7 @@ class Gateway:
             if fault.cut:
                 await self._cut(scope, receive)
             else:
-                error = gateway_error(fault.status or 504, "Endpoint request timed out", fault.headers)
+                error = failure(fault.status or 504, operation, fault.headers, fault.reason)
                 await self._refuse(scope, receive, send, error)
         else:
             await self._damaged(scope, receive, send, fault)

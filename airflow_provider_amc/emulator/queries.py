@@ -5,19 +5,24 @@ Everything here blocks and belongs into a worker thread.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.emulator.outputcolumns import differences
+from airflow_provider_amc.emulator.owntables import OwnTables
 
 if TYPE_CHECKING:
     import pyarrow
 
     from airflow_provider_amc.emulator.engine import CompiledQuery, Engine
     from airflow_provider_amc.sql.privacy import Privacy
+
+log = logging.getLogger(__name__)
 
 #: Longest parameter value (reported by users of the API).
 _PARAMETER_LIMIT = 1024
@@ -82,10 +87,14 @@ class Queries:
 
     :param make_engine: makes the engine for a virtual time.
     :param now: tells the virtual time.
+    :param tables: directory that keeps loaded tables over a restart; ``None`` forgets them.
     """
 
-    def __init__(self, make_engine: Callable[[datetime], Engine], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, make_engine: Callable[[datetime], Engine], now: Callable[[], datetime], tables: Path | None = None
+    ) -> None:
         self._make_engine = make_engine
+        self._saved = OwnTables(tables)
         self._now = now
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -101,6 +110,12 @@ class Queries:
         with self._lock:
             if self._engine is None:
                 self._engine = self._make_engine(self._now())
+                for name, rows in self._saved.load():
+                    self._own_tables = True
+                    try:
+                        self._engine.load_table(name, rows)
+                    except ValueError:
+                        log.exception("The saved rows of the table %s cannot be loaded", name)
             return self._engine
 
     def clock_moved(self) -> None:
@@ -113,6 +128,7 @@ class Queries:
         """Replace the rows of a table by the user's own."""
         self._own_tables = True
         self.engine().load_table(name, data)
+        self._saved.save(name, data)
 
     def reset(self) -> None:
         """Go back to the synthetic rows, should a table have been replaced."""
@@ -120,6 +136,7 @@ class Queries:
             if self._own_tables and self._engine is not None:
                 self._engine.forget_tables()
             self._own_tables = False
+            self._saved.clear()
 
     def close(self) -> None:
         """Release the engine."""

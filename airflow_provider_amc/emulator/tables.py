@@ -153,7 +153,7 @@ class TableRegistry:
         key = name.lower().removeprefix(f"{catalogue.SANDBOX_SCHEMA}.")
         if not _NAME.fullmatch(key):
             raise ValueError(f"{name!r} is no table name: use letters, digits and underscores")
-        rows = _as_arrow(data)
+        rows = as_arrow(data)
         try:
             table: catalogue.Table | None = catalogue.get_table(key)
         except KeyError:
@@ -243,7 +243,7 @@ def _as_array(values: list[Any]) -> Any:
         return pa.array([None if value is None else str(value) for value in values])
 
 
-def _as_arrow(data: Any) -> Any:
+def as_arrow(data: Any) -> Any:
     """Rows of any accepted kind as a pyarrow table."""
     import pyarrow as pa
 

@@ -149,7 +149,7 @@ def test_order_faults(blocks: list[Block], server: EmulatorServer) -> None:
     passed, message = AmcHook().test_connection()
     assert not passed
     assert "invalid_grant" in message
-    assert [fault["kind"] for fault in server.emulator.faults.listed()] == ["revoked", "reset", "fail"]
+    assert [fault["kind"] for fault in server.emulator.faults.listed()] == ["revoked", "status", "reset", "fail"]
 
 
 @GUIDE.executed("The clock")

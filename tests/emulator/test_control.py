@@ -138,6 +138,12 @@ def test_load_table(served):
         ({"kind": "delay", "seconds": "long"}, "seconds"),
         ({"kind": "status", "headers": "Retry-After: 1"}, "headers"),
         ({"kind": "status", "colour": "red"}, "colour"),
+        ({"kind": "status", "hits": 5}, "hits"),
+        ({"kind": "status", "operation": 5}, "operation"),
+        ({"kind": "lost_answer", "cut": "yes"}, "cut"),
+        ({"kind": "fail", "operation": "createWorkflowExecution", "reason": 5}, "reason"),
+        ({"kind": "revoked", "operation": "listWorkflows"}, "kind revoked cannot hit listWorkflows"),
+        ({"kind": "token_expired", "operation": "results"}, "kind token_expired cannot hit results"),
         (["status"], "object"),
     ],
 )
@@ -147,6 +153,34 @@ def test_wrong_faults(api, spec, text):
     assert text in answer.json()["message"]
     with pytest.raises(FaultSpecError, match=text):
         FaultBook().add(spec)
+
+
+def test_an_operation_that_there_is_not(served):
+    api = served.api
+    order = [{"kind": "status", "operation": "listWorkflows"}, {"kind": "status", "operation": "getExecution"}]
+    answer = api.session.post(f"{api.url}/_emulator/faults", json=order)
+    assert answer.status_code == 400
+    assert "no operation 'getExecution'" in answer.json()["message"]
+    assert "getWorkflowExecution" in answer.json()["message"]
+    assert api.control("GET", "faults")["faults"] == [], "all of an order or nothing"
+
+
+def test_faults_wait_for_the_operations_they_are_for(served):
+    """Without an operation, a fault must not be spent on a call to which its kind does nothing."""
+    api = served.api
+    for kind in ("revoked", "unknown_status", "duration", "terms"):
+        served.server.add_fault(kind=kind)
+    assert api.control("GET", "health")["status"] == "ok"
+    assert api.post_token().json()["error"] == "invalid_grant"
+    assert api.reporting("GET", "dataSources").status_code == 403
+    assert [fault["kind"] for fault in api.control("GET", "faults")["faults"]] == ["unknown_status", "duration"]
+
+
+def test_every_call_counts_for_every_fault(served):
+    api = served.api
+    order = {"operation": "listWorkflows", "kind": "status"}
+    api.control("POST", "faults", [{**order, "status": 500}, {**order, "status": 503, "skip": 1}])
+    assert [api.reporting("GET", "workflows").status_code for _ in range(3)] == [500, 503, 200]
 
 
 @pytest.mark.covers("endpoint", "list_faults")
@@ -171,13 +205,15 @@ def test_forever_until_cleared(served):
 
 
 @pytest.mark.covers("switch", "seed")
+@pytest.mark.covers("rule", "faults with a probability are the same for the same seed")
 def test_probability_is_reproducible():
-    def hits(seed: int) -> list[bool]:
+    def hits(seed: int, *others: str) -> list[bool]:
         book = FaultBook(seed)
-        book.add({"kind": "status", "times": None, "probability": 0.5})
-        return [book.take("token") is not None for _ in range(64)]
+        book.add({"kind": "status", "operation": "token", "times": None, "probability": 0.5})
+        book.add({"kind": "status", "operation": "results", "times": None, "probability": 0.5})
+        return [book.take(one) is not None for _ in range(64) for one in ("token", *others)][:: 1 + len(others)]
 
-    assert hits(1) == hits(1)
+    assert hits(1) == hits(1) == hits(1, "results", "listWorkflows"), "other calls change nothing"
     assert hits(1) != hits(2)
     assert 10 < sum(hits(1)) < 54
 
@@ -209,6 +245,38 @@ def test_server_errors(served, operation, status, body):
     served.server.add_fault(operation=operation, kind="status", status=status)
     answer = served.api.reporting("GET", "workflows")
     assert (answer.status_code, answer.json()) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body"),
+    [
+        (400, "Too many columns", {"code": "400", "details": "Too many columns"}),
+        (403, None, {"code": "403", "details": "Unauthorized request."}),
+        (422, None, {"code": "422", "details": "Bad Request"}),
+        (503, "Back soon", {"message": "Back soon"}),
+    ],
+)
+def test_errors_of_ones_own(served, status, reason, body):
+    served.server.add_fault(operation="listWorkflows", kind="status", status=status, reason=reason)
+    answer = served.api.reporting("GET", "workflows")
+    assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_errors_and_redirects_of_the_result_store(served):
+    api = served.api
+    url = api.urls(api.finished()["workflowExecutionId"])["downloadUrls"][0]
+    elsewhere = {"Location": "http://127.0.0.1:9/results/a/b"}
+    for spec, code in (
+        ({"status": 503, "headers": {"Retry-After": "3"}}, "SlowDown"),
+        ({"status": 403}, "AccessDenied"),
+        ({"status": 307, "headers": elsewhere}, "TemporaryRedirect"),
+    ):
+        served.server.add_fault(operation="results", kind="status", **spec)
+        answer = api.session.get(url, allow_redirects=False)
+        assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (spec["status"], True)
+        assert spec.get("headers", {}).items() <= answer.headers.items()
+    served.server.add_fault(operation="results", kind="lost_answer")
+    assert "<Error>" in api.download(url).text
 
 
 def test_token_server_errors_are_in_the_words_of_lwa(served):

@@ -175,6 +175,50 @@ def test_result_that_was_being_written_is_written_again(serve, tmp_path):
     assert not (state / "results" / f"{execution_id}.partial").exists()
 
 
+def test_loaded_rows_and_faults_survive(serve, tmp_path):
+    first = serve(state_dir=tmp_path / "state")
+    first.server.load_table("dsp_clicks", [{"n": 1}])
+    first.server.load_table("dsp_views", [{"n": 1, "t": "2026-01-01T00:00:00"}, {"n": None, "t": None}])
+    first.server.load_table("dsp_clicks", [{"n": 2}])
+    fault = {"operation": "listWorkflows", "kind": "status", "times": 3, "skip": 2, "probability": 0.9}
+    first.server.add_fault(**fault)
+    first.api.reporting("GET", "workflows")
+    ordered = first.api.control("GET", "faults")["faults"]
+    first.server.stop()
+    second = serve(state_dir=tmp_path / "state")
+    assert second.api.control("GET", "faults")["faults"] == ordered
+    assert [(one["kind"], one["calls"]) for one in ordered] == [("status", 1)]
+    assert {name: rows.to_pylist() for name, rows in second.engine.tables.items()} == {
+        "dsp_clicks": [{"n": 2}],
+        "dsp_views": [{"n": 1, "t": "2026-01-01T00:00:00"}, {"n": None, "t": None}],
+    }
+    second.server.reset()
+    second.server.stop()
+    third = serve(state_dir=tmp_path / "state")
+    assert third.engine.tables == {}
+    assert third.api.control("GET", "faults")["faults"] == []
+
+
+def test_loaded_rows_survive_with_the_real_engine(tmp_path):
+    from airflow_provider_amc.emulator.server import EmulatorServer
+
+    settings = {"port": 0, "scale": "tiny", "state_dir": tmp_path / "state", "now": "2026-03-15T10:00:00Z"}
+    with EmulatorServer(**settings) as server:
+        rows = [{"user_id": user, "impressions": 7} for user in ("a", "b")]
+        server.load_table("dsp_impressions", rows)
+        server.load_table("my_stores", [{"store": "a", "sales": 1.5}])
+    with EmulatorServer(**settings) as server:
+        api = Api(server.url)
+        done = api.finished("SELECT SUM(impressions) AS n FROM dsp_impressions")
+        assert api.rows(done["workflowExecutionId"]) == [["n"], ["14"]]
+        done = api.finished("SELECT SUM(sales) AS s FROM my_stores")
+        assert api.rows(done["workflowExecutionId"]) == [["s"], ["1.5"]]
+        server.reset()
+    with EmulatorServer(**settings) as server:
+        api = Api(server.url)
+        assert api.finished("SELECT SUM(sales) AS s FROM my_stores")["status"] == "REJECTED"
+
+
 def test_store_reads_records_of_other_versions(tmp_path):
     from airflow_provider_amc.emulator.record import ExecutionRecord
 
