@@ -19,6 +19,7 @@ from airflow_provider_amc.emulator.config import EmulatorConfig
 from airflow_provider_amc.emulator.faults import KINDS, Fault
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.sql.lineage import LEVELS, Lineage
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from tests.docs.documents import GUIDE
 from tests.docs.markdown import Block, codes
@@ -128,6 +129,16 @@ def test_faults() -> None:
 # --- snippets ---------------------------------------------------------------------------------------------------------
 
 
+def test_thresholds_are_those_of_the_engine() -> None:
+    told = {codes(row["threshold"])[0]: row for row in GUIDE.table("Privacy")}
+    assert list(told) == list(LEVELS)
+    for level, name in enumerate(LEVELS):
+        lineage = Lineage(level=level)
+        wanted = "never in the output" if lineage.hidden else str(lineage.required)
+        assert told[name]["distinct users"] == wanted
+        assert told[name]["comparing it with a literal or parameter"] == ("refused" if lineage.protected else "allowed")
+
+
 @GUIDE.executed("Start it")
 def test_start_it(blocks: list[Block], started: Any, capsys: pytest.CaptureFixture[str]) -> None:
     in_process, command = blocks
@@ -164,12 +175,12 @@ def test_rows_of_your_own(blocks: list[Block], server: EmulatorServer, tmp_path:
     from_python, from_shell = blocks
     server.set_clock("2026-03-11T06:00:00Z")
     exec(from_python.text, {"server": server})
-    assert users_by_campaign() == {"Spring": 2, None: 1}
+    assert users_by_campaign() == {"Spring": 2, None: 2}
 
     assert "http://127.0.0.1:8600" in from_shell.text
     answer = run(from_shell.text.replace("http://127.0.0.1:8600", server.url), env=with_curl(tmp_path))
-    assert json.loads(answer) == {"table": "dsp_impressions", "rows": 1}
-    assert users_by_campaign() == {"Spring": 1}
+    assert json.loads(answer) == {"table": "dsp_impressions", "rows": 2}
+    assert users_by_campaign() == {"Spring": 2}
 
     server.reset()
     assert len(users_by_campaign()) > 1
