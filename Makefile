@@ -1,7 +1,7 @@
 # Everything starts from Python 3.11+ and make. `make` alone lists the targets.
 #
 #   PYTHON=/path/to/python3.12   interpreter for the environments (default: one from the PATH that fits)
-#   ARGS="-k window -x"          further arguments of pytest, of the demo or of the emulator
+#   ARGS="-k window -x"          further arguments of pytest, of the demo, of the emulator or of its benchmark
 #   WORKERS=4                    processes that run tests
 
 export PYTHON ?=
@@ -21,7 +21,7 @@ done; echo "No Python found on the PATH. Install Python 3.11 or newer, or name o
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage-table lint format matrix emulator lock build clean
+.PHONY: help venv demo test coverage-table lint format matrix emulator bench-emulator lock build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z%.-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sed 's/%/<version>/' | \
@@ -59,6 +59,9 @@ test-airflow-%: ## run the tests on one Airflow version
 
 emulator: venv ## start a local AMC
 	@exec $(VENV)/bin/amc emulator $(ARGS)
+
+bench-emulator: venv ## measure the emulator: start, memory, polls, privacy controls
+	@exec $(VENV)/bin/python -m benchmarks.emulator $(ARGS)
 
 lock: venv ## resolve the lock files anew (network)
 	$(VENV)/bin/python scripts/lock.py $(ARGS)

@@ -131,7 +131,7 @@ class Emulator:
     async def clock_moved(self) -> dict[str, Any]:
         """Make everything that depends on time notice a moved clock; tells the new time."""
         self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
-        await asyncio.get_running_loop().run_in_executor(self.compilers, self.queries.clock_moved)
+        self.queries.clock_moved()
         self.the_runner().wake()
         return self.clock_state()
 

@@ -47,6 +47,10 @@ class OwnTables:
             with pyarrow.OSFile(str(path), "rb") as source:
                 yield unquote(path.stem), pyarrow.ipc.open_file(source).read_all()
 
+    def any(self) -> bool:
+        """Are there tables to load?"""
+        return bool(self._paths())
+
     def clear(self) -> None:
         """Forget them all."""
         for path in self._paths():

@@ -98,7 +98,8 @@ class Queries:
         self._now = now
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._own_tables = False
+        self._own_tables = self._saved.any()
+        self._clock_moved = False
 
     @property
     def ready(self) -> bool:
@@ -111,18 +112,19 @@ class Queries:
             if self._engine is None:
                 self._engine = self._make_engine(self._now())
                 for name, rows in self._saved.load():
-                    self._own_tables = True
                     try:
                         self._engine.load_table(name, rows)
                     except ValueError:
                         log.exception("The saved rows of the table %s cannot be loaded", name)
+            if self._clock_moved:
+                # First the flag: a clock that moves from here on is noticed the next time.
+                self._clock_moved = False
+                self._engine.advance_to(self._now())
             return self._engine
 
     def clock_moved(self) -> None:
-        """Let the data reach up to the new virtual time."""
-        with self._lock:
-            if self._engine is not None:
-                self._engine.advance_to(self._now())
+        """Let the data reach up to the new virtual time, from the next use on."""
+        self._clock_moved = True
 
     def load_table(self, name: str, data: Any) -> None:
         """Replace the rows of a table by the user's own."""
@@ -131,9 +133,14 @@ class Queries:
         self._saved.save(name, data)
 
     def reset(self) -> None:
-        """Go back to the synthetic rows, should a table have been replaced."""
+        """Go back to the synthetic rows, should a table have been replaced.
+
+        Waits for nothing else: an engine that is being loaded has no tables to forget.
+        """
+        if not self._own_tables:
+            return
         with self._lock:
-            if self._own_tables and self._engine is not None:
+            if self._engine is not None:
                 self._engine.forget_tables()
             self._own_tables = False
             self._saved.clear()
