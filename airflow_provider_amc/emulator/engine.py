@@ -160,6 +160,7 @@ class Engine:
         input_parameters: Sequence[Mapping[str, Any]] = (),
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
+        sandbox: bool = False,
         privacy: Privacy | None = Privacy(),  # noqa: B008 (a frozen value)
         window_start: dt.datetime | None = None,
         window_end: dt.datetime | None = None,
@@ -171,6 +172,7 @@ class Engine:
         :param parameter_values: their values. Without values and without a window only the query and the declarations
             are checked, as when a workflow is created.
         :param input_schema: schema of table names without one, such as ``sandbox``.
+        :param sandbox: only the tables of a sandbox instance exist.
         :param privacy: how rows of too few users are treated. ``None`` switches the privacy controls off, as a sandbox
             can: then the output need not even be aggregated.
         :param window_start: start of the run's window, ``None`` while there is no run.
@@ -181,7 +183,7 @@ class Engine:
         self._prepare()
         only_check = window_start is None and not parameter_values
         with self._lock:
-            find = self._tables.finder(input_schema)
+            find = self._tables.finder(input_schema, sandbox=sandbox)
         compiled = compile_query(
             sql,
             find,
@@ -266,10 +268,13 @@ class Engine:
 
     # --- tables --------------------------------------------------------------------------------------------------
 
-    def data_sources(self) -> list[dict[str, Any]]:
-        """The tables that queries may read, as the API's ``DataSource`` objects."""
+    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
+        """The tables that queries may read, as the API's ``DataSource`` objects.
+
+        :param sandbox: those of a sandbox instance, whose names begin with their schema.
+        """
         with self._lock:
-            return self._tables.data_sources()
+            return self._tables.data_sources(sandbox=sandbox)
 
     def load_table(self, name: str, data: Any) -> None:
         """Replace the rows of a table by the user's own.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -32,6 +33,10 @@ KINDS = {
     "duration": "createWorkflowExecution: the new execution runs for `seconds` of virtual time",
     "fail": "createWorkflowExecution: the new execution ends as `value` (FAILED) with `reason`",
 }
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+#: Largest number of an order: a hundred years in seconds.
+_MOST = 3_155_760_000
 _DEFAULT_STATUS = {"lost_answer": 504}
 #: Kinds that are at home in a few operations, in lower case.
 _ONLY = {
@@ -91,11 +96,9 @@ class Fault:
         _check_number("skip", fault.skip, 0)
         _check_number("seconds", fault.seconds, 0)
         _check_number("bytes", fault.bytes, 0)
+        _check_headers(fault.headers)
         _check_number("probability", fault.probability, 0, 1)
-        headers: Any = fault.headers
-        if not isinstance(headers, Mapping):
-            raise FaultSpecError(f"headers must be an object, not {headers!r}.")
-        fault.headers = {str(name): str(value) for name, value in headers.items()}
+        fault.headers = {str(name): str(value) for name, value in fault.headers.items()}
         operation, cut = spec.get("operation", "*"), spec.get("cut", False)
         if not isinstance(operation, str) or not isinstance(cut, bool):
             raise FaultSpecError("operation must be the id of an operation, and cut true or false.")
@@ -132,12 +135,20 @@ class Fault:
 _COUNTED = {"number", "calls", "hits"}
 
 
-def _check_number(name: str, value: Any, least: float, most: float = float("inf")) -> None:
+def _check_headers(headers: Any) -> None:
+    if not isinstance(headers, Mapping):
+        raise FaultSpecError(f"headers must be an object, not {headers!r}.")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(str(name)) or not _HEADER_VALUE.fullmatch(str(value)):
+            raise FaultSpecError(f"headers: {name!r}: {value!r} is no header of HTTP.")
+
+
+def _check_number(name: str, value: Any, least: float, most: float = _MOST) -> None:
     if value is None and name in ("times", "seconds", "bytes"):
         return
     whole = name not in ("seconds", "probability")
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not least <= value <= most:
-        limits = f"at least {least}" if most == float("inf") else f"from {least} to {most}"
+        limits = f"at least {least}" if most == _MOST else f"from {least} to {most}"
         raise FaultSpecError(f"{name} must be a number of {limits}, not {value!r}.")
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from airflow_provider_amc.emulator.engine import CompiledQuery
 
 
+#: Letters of a workflow's id in the names of its files; file systems allow some 250.
+_NAME_LENGTH = 150
+
+
 class Jobs:
     """What worker threads do for executions.
 
@@ -76,7 +80,7 @@ class Jobs:
             rows,
             compiled.output_columns,
             directory,
-            name=f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d}-{record.workflow_id}-ver1",
+            name=f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d}-{record.workflow_id[:_NAME_LENGTH]}-ver1",
             rows_per_file=self._rows_per_file,
             style=CsvFormat.of(record.definition.get("outputFormat")),
             metadata=_metadata(record, compiled),

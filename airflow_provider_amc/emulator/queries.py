@@ -176,6 +176,7 @@ class Queries:
                 input_parameters=declared,
                 parameter_values=run.parameter_values if run is not None else {},
                 input_schema=definition.get("inputSchema"),
+                sandbox=instance_type == "SANDBOX",
                 privacy=privacy_controls(definition, instance_type=instance_type, run=run),
                 window_start=start,
                 window_end=end,

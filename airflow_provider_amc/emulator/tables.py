@@ -92,10 +92,11 @@ class TableRegistry:
     def __init__(self) -> None:
         self._loaded: dict[str, LoadedTable] = {}
 
-    def finder(self, input_schema: str | None) -> TableFinder:
+    def finder(self, input_schema: str | None, *, sandbox: bool = False) -> TableFinder:
         """A function that finds tables for one query, as they are now.
 
         :param input_schema: schema of names without one.
+        :param sandbox: only the tables of a sandbox instance exist, with or without its schema.
         """
         loaded = dict(self._loaded)
 
@@ -103,7 +104,7 @@ class TableRegistry:
             wanted = (schema or input_schema or "").lower()
             if wanted not in ("", catalogue.SANDBOX_SCHEMA):
                 return None
-            return self._find(loaded, name.lower(), wanted == catalogue.SANDBOX_SCHEMA)
+            return self._find(loaded, name.lower(), sandbox or wanted == catalogue.SANDBOX_SCHEMA)
 
         return find
 
@@ -126,19 +127,25 @@ class TableRegistry:
             return SyntheticTable(name, fields, TABLES[base], for_audiences=table.base_table is not None)
         return LoadedTable(name, fields, None, table.time_column)
 
-    def data_sources(self) -> list[dict[str, Any]]:
-        """All tables as ``DataSource`` objects of the API."""
+    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
+        """All tables as ``DataSource`` objects of the API.
+
+        :param sandbox: only those of a sandbox instance, with its schema.
+        """
         known = [*catalogue.tables().values(), *catalogue.audience_tables().values()]
+        if sandbox:
+            known = [table for table in known if table.base_table is None and table.in_sandbox]
+        prefix = f"{catalogue.SANDBOX_SCHEMA}." if sandbox else ""
         sources = [
             _data_source(
-                table.name,
+                prefix + table.name,
                 table.description,
                 [(c.name, c.column_type, c.data_type, c.threshold) for c in table.columns.values()],
             )
             for table in known
             if not table.retired
         ]
-        names = {table.name for table in known}
+        names = {table.name for table in (*catalogue.tables().values(), *catalogue.audience_tables().values())}
         for name, loaded in sorted(self._loaded.items()):
             if name not in names:
                 columns = [

@@ -43,6 +43,7 @@ class StandIn:
         input_parameters: Sequence[Mapping[str, Any]] = (),
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
+        sandbox: bool = False,
         privacy: Any = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -79,7 +80,7 @@ class StandIn:
             column = pyarrow.Array.from_buffers(pyarrow.int64(), len(numbers), [None, pyarrow.py_buffer(numbers)])
             yield pyarrow.RecordBatch.from_arrays([column], names=["n"])
 
-    def data_sources(self) -> list[dict[str, Any]]:
+    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
         column = {"name": "n", "columnType": "METRIC", "dataType": "LONG", "description": "A number."}
         return [
             {"dataSourceId": f"table_{number:03d}", "description": "Numbers.", "columns": [column], "owner": "AMAZON"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
 
@@ -138,6 +140,10 @@ def test_load_table(served):
         ({"kind": "delay", "seconds": "long"}, "seconds"),
         ({"kind": "status", "headers": "Retry-After: 1"}, "headers"),
         ({"kind": "status", "colour": "red"}, "colour"),
+        ({"kind": "status", "headers": {"X": "a\r\nb"}}, "no header of HTTP"),
+        ({"kind": "status", "headers": {"X Y": "a"}}, "no header of HTTP"),
+        ({"kind": "delay", "seconds": float("inf")}, "seconds"),
+        ({"kind": "delay", "seconds": float("nan")}, "seconds"),
         ({"kind": "status", "hits": 5}, "hits"),
         ({"kind": "status", "operation": 5}, "operation"),
         ({"kind": "lost_answer", "cut": "yes"}, "cut"),
@@ -148,7 +154,7 @@ def test_load_table(served):
     ],
 )
 def test_wrong_faults(api, spec, text):
-    answer = api.session.post(f"{api.url}/_emulator/faults", json=[spec])
+    answer = api.session.post(f"{api.url}/_emulator/faults", data=json.dumps([spec]))
     assert answer.status_code == 400
     assert text in answer.json()["message"]
     with pytest.raises(FaultSpecError, match=text):

@@ -117,3 +117,67 @@ def test_query_that_fails_on_its_rows(api: Api) -> None:
     done = api.finished("SELECT SUM(impressions * 9000000000000000000 * 9) AS n FROM dsp_impressions", **WINDOW)
     assert done["status"] == "FAILED"
     assert "verflow" in done["statusReason"]
+
+
+GROUPED = "SELECT campaign, COUNT(DISTINCT user_id) AS users FROM dsp_impressions GROUP BY campaign"
+EVENTS = "SELECT user_id, campaign FROM dsp_impressions"
+
+
+@pytest.mark.parametrize(
+    ("instance", "sql", "flags", "status", "output"),
+    [
+        ("amcemulator", GROUPED, {}, "SUCCEEDED", True),
+        ("amcemulator", EVENTS, {}, "REJECTED", False),
+        ("amcemulator", GROUPED, {"requireSyntheticData": True}, "REJECTED", False),
+        ("amcemulator", EVENTS, {"disableAggregationControls": True}, "SUCCEEDED", False),
+        ("amcemulator", EVENTS, {"disableAggregationControls": True, "requireSyntheticData": True}, "REJECTED", False),
+        ("amcsandbox", GROUPED, {}, "REJECTED", False),
+        ("amcsandbox", GROUPED, {"disableAggregationControls": True}, "REJECTED", False),
+        ("amcsandbox", GROUPED, {"requireSyntheticData": True}, "SUCCEEDED", True),
+        ("amcsandbox", EVENTS, {"requireSyntheticData": True}, "REJECTED", False),
+        ("amcsandbox", EVENTS, {"requireSyntheticData": True, "disableAggregationControls": True}, "SUCCEEDED", True),
+    ],
+)
+@pytest.mark.covers("rule", "disableAggregationControls gives output over synthetic data only")
+def test_what_an_instance_allows(
+    api: Api, instance: str, sql: str, flags: dict[str, bool], status: str, output: bool
+) -> None:
+    api.instance = instance
+    done = api.finished(sql, **WINDOW, **flags)
+    assert (done["status"], bool(done.get("statusReason"))) == (status, status == "REJECTED")
+    answer = api.reporting("GET", f"workflowExecutions/{done['workflowExecutionId']}/downloadUrls")
+    assert answer.status_code == (200 if output else 404)
+
+
+def test_a_workflow_of_the_sandbox_can_show_events(api: Api) -> None:
+    workflow = {"workflowId": "events", "sqlQuery": EVENTS}
+    assert api.reporting("POST", "workflows", workflow).status_code == 400
+    api.instance = "amcsandbox"
+    assert api.reporting("POST", "workflows", workflow).status_code == 200
+
+
+@pytest.mark.covers("rule", "tables of a sandbox")
+def test_tables_of_the_sandbox(api: Api) -> None:
+    api.instance = "amcsandbox"
+    listed = api.reporting("GET", "dataSources").json()["dataSources"]
+    names = {one["dataSourceId"] for one in listed}
+    assert "sandbox.dsp_impressions" in names
+    assert all(name.startswith("sandbox.") for name in names)
+    assert api.reporting("GET", "dataSources/sandbox.dsp_views").json()["dataSourceId"] == "sandbox.dsp_views"
+    assert "audience" not in " ".join(names)
+    for table, status in (
+        ("dsp_views", "SUCCEEDED"),
+        ("sandbox.dsp_views", "SUCCEEDED"),
+        ("segment_metadata", "REJECTED"),
+    ):
+        done = api.finished(f"SELECT COUNT(*) AS n FROM {table}", requireSyntheticData=True)
+        assert (table, done["status"]) == (table, status)
+    api.instance = "amcemulator"
+    assert api.finished("SELECT COUNT(*) AS n FROM segment_metadata")["status"] == "SUCCEEDED"
+
+
+def test_an_id_that_is_longer_than_a_file_name(api: Api) -> None:
+    workflow = {"workflowId": "w" * 300, "sqlQuery": GROUPED}
+    assert api.reporting("POST", "workflows", workflow).status_code == 200
+    done = api.finished(workflow=None, workflowId="w" * 300, **WINDOW)
+    assert api.rows(done["workflowExecutionId"])[0] == ["campaign", "users"]
