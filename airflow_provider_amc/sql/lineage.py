@@ -185,6 +185,12 @@ REFUSAL = (
     "parameters, neither directly nor through values derived from them"
 )
 
+#: Said about an output column with values that are never shown; holds its name.
+HIDDEN = (
+    "Output column '{}' contains values of a column with the aggregation threshold VERY_HIGH or INTERNAL, which cannot "
+    "be part of the output: drop it, or aggregate it with COUNT or COUNT(DISTINCT)"
+)
+
 
 def level_of(threshold: str) -> int:
     """The level of a column by the name of its aggregation threshold.

@@ -12,7 +12,6 @@ appended columns, effective and equivalent users). Where they are silent, this m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_amc.sql.coerce import quote_name, quote_text
@@ -51,28 +50,14 @@ class Privacy:
             raise ValueError(f"filtering is {REMOVE_ROWS} or {REMOVE_VALUES}, not {self.filtering!r}")
 
 
-def refuse_hidden(fields: Sequence[Field]) -> None:
-    """Refuse output columns that AMC never shows.
-
-    :raises AmcSqlError: a column holds values of a VERY_HIGH or INTERNAL column.
-    """
-    for field in fields:
-        if field.lineage.hidden:
-            raise AmcSqlError(
-                f"Output column '{field.name}' contains values of a column with the aggregation threshold VERY_HIGH or "
-                "INTERNAL, which cannot be part of the output: drop it, or aggregate it with COUNT or COUNT(DISTINCT)."
-            )
-
-
 def controlled(bound: Bound, privacy: Privacy) -> Bound:
     """A query whose output obeys the privacy controls.
 
     :param bound: the query with numbers of users.
     :param privacy: what to do with rows of too few users.
     :returns: the query, with the columns that were asked for behind its own.
-    :raises AmcSqlError: a column may never be shown, or an appended column has the name of another one.
+    :raises AmcSqlError: an appended column has the name of another one.
     """
-    refuse_hidden(bound.fields)
     return _Decision(bound, privacy).bound()
 
 
@@ -118,6 +103,10 @@ class _Decision:
     def _cap(self) -> int:
         return 100 if self._required >= 100 else 2
 
+    def _capped(self, count: str) -> str:
+        """A user count up to the cap; NULL, which DuckDB's ``least`` would skip, stays."""
+        return f"CASE WHEN {count} > {self._cap} THEN {self._cap} ELSE {count} END"
+
     def _reasons(self) -> str:
         """DuckDB SQL of the first reason, as ``{k, n, p, t}``: kind, number, place, text. NULL without one."""
         branches: list[str] = []
@@ -155,7 +144,7 @@ class _Decision:
             items = [quote_name(field.column) for field in bound.fields]
             items += [f"{values[key]} AS {quote_name(field.column)}" for key, field in self._added.items()]
             sql = f"SELECT {', '.join(items)} FROM ({bound.sql}) AS q"  # noqa: S608 (made of bound parts)
-            return Bound(sql, fields, bound.aggregated)
+            return Bound(self._merged(sql, True) if privacy.discriminator else sql, fields, bound.aggregated)
         counts = f'{self._smallest("plain", "effective")} AS "$count", {self._smallest("equivalent")} AS "$equal"'
         known = f"SELECT *, {counts} FROM ({bound.sql}) AS q"  # noqa: S608 (made of bound parts)
         removes_rows = privacy.discriminator is None and privacy.filtering == REMOVE_ROWS
@@ -168,7 +157,7 @@ class _Decision:
             items.append(f"{text} AS {column}")
         added = {
             "discriminator": self._too_sensitive(self._required),
-            "user_count": f'least("$count", {self._cap})' if self._checks("plain") else "CAST(NULL AS BIGINT)",
+            "user_count": self._capped('"$count"'),
             "reason": self._reasons() if not removes_rows else "NULL",
         }
         if "reason" in self._added and privacy.discriminator is None:
@@ -195,7 +184,7 @@ class _Decision:
                 items.append(column)
         if "user_count" in self._added:
             column = quote_name(self._added["user_count"].column)
-            items.append(f"CAST(least(sum({column}), {self._cap}) AS BIGINT) AS {column}")
+            items.append(f"CAST({self._capped(f'sum({column})')} AS BIGINT) AS {column}")
         if "reason" in self._added:
             column = quote_name(self._added["reason"].column)
             items.append(f"{'CAST(NULL AS VARCHAR)' if no_reason else f'min({column}).t'} AS {column}")

@@ -14,7 +14,7 @@ from airflow_provider_amc.sql.coerce import Value, quote_name, to_string
 from airflow_provider_amc.sql.dialect import error_at, place_in, word_before
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.expressions import ExpressionBinder
-from airflow_provider_amc.sql.lineage import FREE, REFUSAL, merged
+from airflow_provider_amc.sql.lineage import FREE, HIDDEN, REFUSAL, merged
 from airflow_provider_amc.sql.owners import counted
 from airflow_provider_amc.sql.relations import FromBinder
 from airflow_provider_amc.sql.scopes import Bound, Context, Field, Scope
@@ -52,6 +52,8 @@ class QueryBinder:
         self.tracking = controls
         self.ctes: list[dict[str, Bound]] = []
         self._numbers = count()
+        #: Items and columns of each SELECT, by the id of its node.
+        self._selected: dict[int, tuple[Sequence[exp.Expr], Sequence[Field]]] = {}
         self.expressions = ExpressionBinder(self)
         self.sources = FromBinder(self)
 
@@ -78,9 +80,28 @@ class QueryBinder:
             self.tracking = tracking
 
     def final(self, node: exp.Expr) -> Bound:
-        """Bind a whole query; with privacy controls on, its rows know the numbers of users behind them."""
+        """Bind a whole query; with privacy controls on, its rows know the numbers of users behind them.
+
+        :raises AmcSqlError: it is not AMC SQL, or the controls are on and a column may never be shown.
+        """
         bound = self.query(node, final=self.tracking)
+        for number, field in enumerate(bound.fields):
+            if self.controls and field.lineage.hidden:
+                raise self.error(self._hidden_item(node, number) or node, HIDDEN.format(field.name))
         return counted(bound) if self.tracking and bound.checks is None else bound
+
+    def _hidden_item(self, node: exp.Expr, number: int) -> exp.Expr | None:
+        """What in the text makes an output column one that may not be shown."""
+        if isinstance(node, exp.Subquery):
+            return self._hidden_item(node.this, number)
+        if isinstance(node, exp.Union):
+            return self._hidden_item(node.this, number) or self._hidden_item(node.expression, number)
+        items, fields = self._selected.get(id(node), ((), ()))
+        return self._placed(items[number], node) if items and fields[number].lineage.hidden else None
+
+    def _placed(self, item: exp.Expr, query: exp.Expr) -> exp.Expr:
+        """An item of a select list, or its query where the item stands for a ``*``."""
+        return item if place_in(self._sql, item) else query
 
     def query(self, node: exp.Expr, parent: Scope | None = None, *, final: bool = False) -> Bound:
         """Bind a query.
@@ -158,12 +179,16 @@ class QueryBinder:
                 raise self.error(node, f"Type mismatch in column {len(types) + 1} of UNION")
             types.append(together)
         bound = united(left, right, types)
-        return self._distinct(node, bound, final=False) if node.args.get("distinct") else bound
+        return self._distinct([node] * len(types), bound, final=False) if node.args.get("distinct") else bound
 
-    def _distinct(self, node: exp.Expr, bound: Bound, *, final: bool) -> Bound:
-        """Equal rows made one."""
-        if self.controls and any(field.lineage.mixed for field in bound.fields):
-            raise self.error(node, REFUSAL)
+    def _distinct(self, places: Sequence[exp.Expr], bound: Bound, *, final: bool) -> Bound:
+        """Equal rows made one.
+
+        :param places: where its columns stand in the text.
+        """
+        for place, field in zip(places, bound.fields, strict=True):
+            if self.controls and field.lineage.mixed:
+                raise self.error(place, REFUSAL)
         columns = ", ".join(quote_name(field.column) for field in bound.fields)
         if not bound.owners:
             return replace(bound, sql=f"SELECT DISTINCT {columns} FROM ({bound.sql}) AS q")  # noqa: S608 (bound parts)
@@ -218,6 +243,7 @@ class QueryBinder:
         context = free if keys is None else replace(free, groups=frozenset(keys), aggregates=True)
         window_sql = self._named_windows(node, context)
         fields, texts = self._outputs(items, context)
+        self._selected[id(node)] = items, fields
         having_sql = ""
         if having is not None:
             having_sql = f" HAVING {self.expressions.condition(having.this, replace(context, aliases=aliases))}"
@@ -234,7 +260,8 @@ class QueryBinder:
             bound = rows.grouped(fields, keys or [], users, final=final and distinct is None)
         if distinct is None:
             return bound
-        return replace(self._distinct(distinct, bound, final=final), aggregated=True)
+        places = [self._placed(item, node) for item in items]
+        return replace(self._distinct(places, bound, final=final), aggregated=True)
 
     def _items(self, node: exp.Select, scope: Scope) -> list[exp.Expr]:
         """The select list with ``*`` of sub-queries and WITH queries written out."""
