@@ -103,7 +103,7 @@ def _metric_counts(amounts: dict[str | None, Fraction | int], path: int) -> list
     known = [abs(amount) for user, amount in amounts.items() if user is not ANONYMOUS and amount != 0]
     found = [Count(_EFFECTIVE, len(known), path)]
     if known:
-        found.append(Count(_EQUIVALENT, int(abs(total) / max(known)), path))
+        found.append(Count(_EQUIVALENT, int(Fraction(abs(total)) / max(known)), path))
     return found
 
 

@@ -212,6 +212,7 @@ def columns_in(value: Value | Condition | None, *, conditions: bool) -> list[Col
     :param value: the value.
     :param conditions: also those in the conditions of CASE?
     """
+    parts: list[Value | Condition]
     match value:
         case Col():
             return [value]

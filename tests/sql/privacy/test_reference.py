@@ -24,7 +24,7 @@ from tests.sql.privacy.query import (
     Source,
     Union,
 )
-from tests.sql.privacy.rows import ANONYMOUS, Relation
+from tests.sql.privacy.rows import ANONYMOUS, Parts, Relation
 from tests.sql.privacy.tables import relations
 
 PLAIN, EFFECTIVE, EQUIVALENT = 0, 1, 2
@@ -55,7 +55,7 @@ def counted(relation: Relation, row: int = 0) -> list[tuple[int, int, int]]:
     return sorted((count.kind, count.number, count.path) for count in found)
 
 
-def parts(relation: Relation, column: int, row: int = 0) -> list[dict[int, dict[str | None, Fraction]]]:
+def parts(relation: Relation, column: int, row: int = 0) -> list[Parts]:
     return list(relation.rows[row].cells[column].parts)
 
 

@@ -1,0 +1,51 @@
+"""The engine gives what the reference gives, for random rows and queries.
+
+``AMC_PRIVACY_EXAMPLES=5000 pytest tests/sql/privacy`` looks for longer; then each run has examples of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, note, reject, settings
+from hypothesis import strategies as st
+
+from airflow_provider_amc.emulator.engine import Engine
+from tests.sql.privacy import emulated, shapes, tables
+from tests.sql.privacy.decision import Mode, shown
+from tests.sql.privacy.evaluate import TooManyRows, evaluate
+
+_EXAMPLES = os.environ.get("AMC_PRIVACY_EXAMPLES")
+
+MODES = [
+    Mode(),
+    Mode(user_count=True),
+    Mode("REMOVE_VALUES"),
+    Mode("REMOVE_VALUES", user_count=True, reason=True),
+    Mode(discriminator=True),
+    Mode("REMOVE_VALUES", discriminator=True, user_count=True, reason=True),
+]
+
+
+@pytest.mark.covers("rule", "Aggregation thresholds")
+@settings(
+    max_examples=int(_EXAMPLES) if _EXAMPLES else settings().max_examples,
+    derandomize=not _EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(example=shapes.examples(), modes=st.permutations(MODES))
+def test_the_engine_agrees_with_the_reference(engine: Engine, example: shapes.Example, modes: list[Mode]) -> None:
+    try:
+        relation = evaluate(example.query, tables.relations(example.data))
+    except TooManyRows:
+        reject()
+    sql = example.query.sql()
+    note(sql)
+    note("\n".join(f"{name}: {rows}" for name, rows in example.data.items() if name in sql))
+    emulated.load(engine, example.data, sql)
+    for mode in modes[:3]:
+        note(str(mode))
+        expected = shown(relation, mode)
+        assert emulated.as_multiset(emulated.rows(engine, sql, mode)) == emulated.as_multiset(expected)
