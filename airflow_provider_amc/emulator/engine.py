@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from airflow_provider_amc.emulator.data import truth
 from airflow_provider_amc.emulator.data.facts import Facts
 from airflow_provider_amc.emulator.data.scale import impressions_of
 from airflow_provider_amc.emulator.tables import TableRegistry
@@ -264,6 +265,27 @@ class Engine:
             raise AmcSqlError(f"The query failed: {_first_line(error)}") from error
         finally:
             watcher.stop()
+            cursor.close()
+
+    def truth(self, start: dt.datetime | None = None, end: dt.datetime | None = None) -> dict[str, Any]:
+        """What queries must find in the synthetic rows, known without AMC SQL; see :mod:`.data.truth`.
+
+        :param start: first moment, UTC; the oldest one if not given.
+        :param end: first moment after it; the present if not given.
+        :returns: the layout is in the guide to the emulator.
+        :raises ValueError: no moment of the data lies between them.
+        """
+        self._prepare()
+        with self._lock:
+            now, cursor = self._now, self._connection.cursor()
+        try:
+            oldest = _months_before(now, _KEPT_MONTHS)
+            first = max(oldest, _naive(start or oldest))
+            last = min(now, _naive(end or now))
+            if first >= last:
+                raise ValueError(f"There is no data from {first} to {last}: it reaches from {oldest} to {now}")
+            return truth.published(cursor, self._seed, self._facts.audiences, first, last)
+        finally:
             cursor.close()
 
     # --- tables --------------------------------------------------------------------------------------------------

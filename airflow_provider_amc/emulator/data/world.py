@@ -154,6 +154,11 @@ def quarter_bounds(number: int) -> tuple[dt.datetime, dt.datetime]:
     return first(number), first(number + 1)
 
 
+def quarter_name(number: int) -> str:
+    """The name of a quarter, such as ``2026 Q1``; campaigns of Amazon DSP bear it."""
+    return f"{number // 4} Q{number % 4 + 1}"
+
+
 def ad_rows(seed: int, quarter: int) -> list[tuple[object, ...]]:
     """The DSP ads of a quarter: one row a creative of a line item of a campaign.
 
@@ -162,7 +167,7 @@ def ad_rows(seed: int, quarter: int) -> list[tuple[object, ...]]:
     :returns: rows for the dimension table ``d_ad``.
     """
     start, end = quarter_bounds(quarter)
-    label = f"{start.year} Q{(start.month + 2) // 3}"
+    label = quarter_name(quarter)
     rows: list[tuple[object, ...]] = []
     for adv, advertiser in enumerate(ADVERTISERS):
         for template, (name, goal, line, category, line_items) in enumerate(DSP_TEMPLATES):
