@@ -96,6 +96,14 @@ class AmcEmulator:
         """
         self.server.load_table(name, rows)
 
+    def truth(self, start: str | None = None, end: str | None = None) -> dict[str, Any]:
+        """What queries must find in the synthetic rows of a time: reach, frequency, overlap, paths and lag.
+
+        :param start: first moment, such as ``2026-01-01T00:00:00Z``; the oldest one if not given.
+        :param end: first moment after it; the present if not given.
+        """
+        return self.server.truth(start, end)
+
     def reset(self) -> None:
         """Forget everything that happened since the start."""
         self.server.reset()

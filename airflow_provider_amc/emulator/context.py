@@ -124,6 +124,14 @@ class Emulator:
             self.compilers, lambda: self.queries.compile(definition, instance_type=instance_type)
         )
 
+    def truth(self, start: str | None, end: str | None) -> dict[str, Any]:
+        """What queries must find in the synthetic rows; may take a while.
+
+        :raises ValueError: these are no times, or there is no data between them.
+        """
+        first, last = (parse_now(text) if text else None for text in (start, end))
+        return {"seed": self.config.seed, "scale": self.config.scale, **self.queries.truth(first, last)}
+
     def clock_state(self) -> dict[str, Any]:
         """The virtual time as JSON."""
         return {"now": zulu(self.clock.now()), "offset_seconds": self.clock.offset_seconds}
@@ -131,7 +139,6 @@ class Emulator:
     async def clock_moved(self) -> dict[str, Any]:
         """Make everything that depends on time notice a moved clock; tells the new time."""
         self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
-        self.queries.clock_moved()
         self.the_runner().wake()
         return self.clock_state()
 

@@ -126,6 +126,16 @@ async def load_table(call: Call) -> Response:
     return call.answer({"table": name, "rows": len(rows)})
 
 
+async def truth(call: Call) -> Response:
+    """What queries must find in the synthetic rows; ``?start=`` and ``?end=`` narrow it."""
+    try:
+        loop = asyncio.get_running_loop()
+        times = call.query("start"), call.query("end")
+        return call.answer(await loop.run_in_executor(call.emulator.compilers, call.emulator.truth, *times))
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+
+
 OPERATIONS = tuple(
     Operation(handler.__name__, method, f"/_emulator/{path}", handler, headers="none")
     for method, path, handler in (
@@ -140,5 +150,6 @@ OPERATIONS = tuple(
         ("POST", "clock", move_clock),
         ("POST", "reset", reset),
         ("POST", "tables/{table}", load_table),
+        ("GET", "truth", truth),
     )
 )

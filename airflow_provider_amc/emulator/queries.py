@@ -99,7 +99,6 @@ class Queries:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._own_tables = self._saved.any()
-        self._clock_moved = False
 
     @property
     def ready(self) -> bool:
@@ -107,7 +106,7 @@ class Queries:
         return self._engine is not None
 
     def engine(self) -> Engine:
-        """The engine, loaded now if it was not."""
+        """The engine at the virtual time, loaded now if it was not."""
         with self._lock:
             if self._engine is None:
                 self._engine = self._make_engine(self._now())
@@ -116,15 +115,16 @@ class Queries:
                         self._engine.load_table(name, rows)
                     except ValueError:
                         log.exception("The saved rows of the table %s cannot be loaded", name)
-            if self._clock_moved:
-                # First the flag: a clock that moves from here on is noticed the next time.
-                self._clock_moved = False
+            else:
                 self._engine.advance_to(self._now())
             return self._engine
 
-    def clock_moved(self) -> None:
-        """Let the data reach up to the new virtual time, from the next use on."""
-        self._clock_moved = True
+    def truth(self, start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
+        """What queries must find in the synthetic rows.
+
+        :raises ValueError: there is no data between these moments.
+        """
+        return self.engine().truth(start, end)
 
     def load_table(self, name: str, data: Any) -> None:
         """Replace the rows of a table by the user's own."""

@@ -262,6 +262,15 @@ class EmulatorServer:
         """Forget everything that happened since the start."""
         self._control("POST", "reset", None)
 
+    def truth(self, start: str | None = None, end: str | None = None) -> dict[str, Any]:
+        """What queries must find in the synthetic rows, as ``GET /_emulator/truth`` tells it.
+
+        :param start: first moment, such as ``2026-01-01T00:00:00Z``; the oldest one if not given.
+        :param end: first moment after it; the present if not given.
+        :raises ValueError: these are no times, or there is no data between them.
+        """
+        return self.emulator.truth(start, end)
+
     def load_table(self, name: str, data: Any) -> None:
         """Replace the rows of a table by your own.
 

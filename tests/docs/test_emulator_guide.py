@@ -170,6 +170,27 @@ def test_clock(blocks: list[Block], server: EmulatorServer, capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("2026-03-11 09:0")
 
 
+@GUIDE.executed("What queries must find")
+def test_what_queries_must_find(
+    blocks: list[Block], server: EmulatorServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = blocks
+    server.set_clock("2026-06-15T06:00:00Z")
+    names: dict[str, Any] = {"server": server}
+    exec(block.text, names)
+    assert capsys.readouterr().out.count("{'1': ") == len(names["truth"]["campaigns"]) > 30
+
+    fields: dict[str, set[str]] = {"": set(), "campaign": set(), "advertiser": set()}
+    for row in GUIDE.table("What queries must find"):
+        for of in row["of"].split(", "):
+            fields[of].update(codes(row["field"]))
+    fields["campaign"] |= {"campaign", "campaign_id_string", "ad_product", "advertiser"}
+    fields["advertiser"] |= {"advertiser"}
+    assert fields[""] == set(names["truth"])
+    assert fields["campaign"] == set(names["truth"]["campaigns"][0])
+    assert fields["advertiser"] == set(names["truth"]["advertisers"][0])
+
+
 @GUIDE.executed("Rows of your own")
 def test_rows_of_your_own(blocks: list[Block], server: EmulatorServer, tmp_path: Path) -> None:
     from_python, from_shell = blocks
