@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -44,6 +45,36 @@ _CAST_TYPES = {
     "DOUBLE": "DOUBLE", "DATE": "DATE", "TIMESTAMP": "TIMESTAMP", "TEXT": "STRING", "VARCHAR": "STRING",
     "CHAR": "STRING", "NCHAR": "STRING", "NVARCHAR": "STRING", "BINARY": "BINARY", "VARBINARY": "BINARY",
 }  # fmt: skip
+
+
+#: The words for them, as AMC's table of data types and Calcite's parser have them, and STRING of the API.
+_TYPE_WORDS = frozenset(
+    [
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "INTEGER",
+        "BIGINT",
+        "DECIMAL",
+        "DEC",
+        "NUMERIC",
+        "FLOAT",
+        "REAL",
+        "DOUBLE",
+        "DATE",
+        "TIMESTAMP",
+        "CHAR",
+        "CHARACTER",
+        "VARCHAR",
+        "STRING",
+        "SYMBOL",
+        "BINARY",
+        "VARBINARY",
+        "ARRAY",
+    ]
+)
+_AFTER_AS = re.compile(r"(?is)CAST\b.*\bAS\s+(\w+)")
 
 
 def is_aggregate_call(node: exp.Expr) -> bool:
@@ -304,6 +335,9 @@ class CallBinder:
     def _cast_type(self, node: exp.Cast) -> SqlType:
         target = node.args["to"]
         name = str(getattr(target.this, "value", target.this)).upper()
+        written = _AFTER_AS.match(self._queries.text(node))
+        if written is not None and written[1].upper() not in _TYPE_WORDS:
+            raise self._queries.error(node, f"Unknown datatype name '{written[1]}'")
         if name == "DECIMAL":
             if not all(str(size.name).isdigit() for size in target.expressions):
                 raise self._queries.error(node, "DECIMAL needs whole numbers as precision and scale")
@@ -314,8 +348,8 @@ class CallBinder:
             return SqlType("DECIMAL", precision, scale)
         if name in ("ARRAY", "LIST") and target.expressions:
             return parse_type(f"ARRAY<{_CAST_TYPES.get(str(target.expressions[0].this.value).upper(), 'STRING')}>")
-        if name == "USERDEFINED" and str(target.args.get("kind", "")).upper() == "STRING":
-            return STRING
+        if name == "USERDEFINED":
+            return STRING  # SYMBOL, and STRING of the API
         if name not in _CAST_TYPES:
             raise self._queries.error(node, f"Unknown datatype name '{name}'")
         return SqlType(_CAST_TYPES[name])
@@ -335,6 +369,9 @@ class CallBinder:
     def substring(self, node: exp.Substring, context: Context) -> Value:
         given = (node.this, node.args.get("start"), node.args.get("length"))
         parts = [self._expressions.bind(part, context) for part in given if part is not None]
+        if len(parts) < 2:
+            what = "Invalid number of arguments to function 'SUBSTRING'. Was expecting at least 2 arguments"
+            raise self._queries.error(node, what)
         function = "amc_substring" if len(parts) == 3 else "substring"
         return Value(f"{function}({', '.join(self._read(node, 'SUBSTRING', 'sii', parts))})", STRING)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
@@ -20,6 +19,7 @@ from airflow_provider_amc.sql.privacy import Privacy, controlled
 from airflow_provider_amc.sql.queries import QueryBinder
 from airflow_provider_amc.sql.scopes import Field
 from airflow_provider_amc.sql.sources import TableFinder
+from airflow_provider_amc.sql.syntax import check_tokens, check_tree, encountered
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,6 @@ class Compiled:
     aggregated: bool
 
 
-def _encountered(token: PlacedToken, expecting: str = "") -> AmcSqlError:
-    hint = f" {expecting}" if expecting else ""
-    return AmcSqlError(
-        f'Encountered "{token.token.text}" at line {token.line}, column {token.column}.{hint}', token.line, token.column
-    )
-
-
 def _checked_tokens(sql: str) -> list[PlacedToken]:
     if "\x00" in sql:
         raise AmcSqlError("Lexical error: the SQL holds a NUL character.")
@@ -59,24 +52,6 @@ def _checked_tokens(sql: str) -> list[PlacedToken]:
     return tokens
 
 
-#: Words that cannot follow a comma; sqlglot forgives a comma too many.
-_NOT_AFTER_COMMA = {"FROM", "WHERE", "GROUP", "HAVING", "UNION", "WINDOW", ")"}
-
-
-def _refuse_what_the_parser_would_take(tokens: Sequence[PlacedToken]) -> None:
-    """Refuse syntax of other databases that sqlglot understands in any dialect."""
-    for token, following in pairwise([*tokens, None]):
-        if token is None:
-            return
-        text = token.token.text
-        if text == ";":
-            raise _encountered(token, "Only one statement is allowed.")
-        if text == "::" or (following and text == following.token.text == "=" and not following.after_gap):
-            raise _encountered(token)
-        if text == "," and (following is None or following.token.text.upper() in _NOT_AFTER_COMMA):
-            raise _encountered(following or token)
-
-
 def parse(sql: str) -> exp.Expr:
     """Parse one AMC SQL query.
 
@@ -85,10 +60,7 @@ def parse(sql: str) -> exp.Expr:
     :raises AmcSqlError: it is no query of AMC SQL, or more than one.
     """
     tokens = _checked_tokens(sql)
-    first = next(token for token in tokens if token.token.text != "(")
-    if first.token.text.upper() not in ("SELECT", "WITH", "VALUES"):
-        raise _encountered(first, 'Was expecting one of: "SELECT" "WITH" "VALUES" "("')
-    _refuse_what_the_parser_would_take(tokens)
+    check_tokens(tokens)
     try:
         trees = AMC().parse(sql)
     except (ParseError, TokenError) as error:
@@ -98,6 +70,7 @@ def parse(sql: str) -> exp.Expr:
     tree = trees[0] if trees else None
     if tree is None:
         raise AmcSqlError("The SQL query is empty.")
+    check_tree(sql, tree)
     return tree
 
 
@@ -120,8 +93,8 @@ def _from_sqlglot(error: ParseError | TokenError, tokens: Sequence[PlacedToken])
         return AmcSqlError(f'Encountered "<EOF>" at line {line}, column {end_column}.{hint}', line, end_column)
     for token in tokens:
         if token.line == line and token.column <= end_column < token.column + max(len(token.token.text), 1):
-            return _encountered(token, expecting)
-    return _encountered(last, expecting)
+            return encountered(token, expecting)
+    return encountered(last, expecting)
 
 
 def compile_query(

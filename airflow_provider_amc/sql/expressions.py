@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -255,6 +256,8 @@ class ExpressionBinder:
         if not _NUMBER.fullmatch(text):
             raise self._queries.error(node, f"Illegal numeric literal '{text}'")
         if "e" in text.lower():
+            if math.isinf(float(text)):
+                raise self._queries.error(node, f"Numeric literal '{text}' out of range")
             return Value(f"CAST({quote_text(text)} AS DOUBLE)", DOUBLE, text=text, lineage=LITERAL)
         return Value(text, DECIMAL, text=text, lineage=LITERAL)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -21,11 +21,6 @@ from airflow_provider_amc.sql.scopes import Bound, Context, Field, Scope
 from airflow_provider_amc.sql.selects import SelectParts, distinct_rows, unique_names, united
 from airflow_provider_amc.sql.sources import TableFinder
 from airflow_provider_amc.sql.types import STRING, SqlType, common_type
-
-#: What a SELECT may consist of; other databases know more, and so does sqlglot.
-_SELECT_PARTS = {
-    "with_", "with", "expressions", "distinct", "from_", "from", "joins", "where", "group", "having", "windows",
-}  # fmt: skip
 
 #: DuckDB SQL that GROUP BY would read as the number of an output column.
 _READ_AS_ORDINAL = re.compile(r"[(-]*\d+\)*")
@@ -60,6 +55,11 @@ class QueryBinder:
     def error(self, node: exp.Expr, what: str) -> AmcSqlError:
         """An error about a node, with its place."""
         return error_at(self._sql, node, what)
+
+    def text(self, node: exp.Expr) -> str:
+        """A node as it was written; empty when its place is not known."""
+        start, end = node.meta.get("whole") or (0, -1)
+        return self._sql[start : end + 1]
 
     def custom_parameter(self, node: exp.Expr, name: str) -> Value:
         """The value of a parameter that a query names."""
@@ -112,12 +112,9 @@ class QueryBinder:
         :returns: the bound query.
         :raises AmcSqlError: it is not AMC SQL.
         """
-        self._refuse_order_and_limit(node)
         with_clause = node.args.get("with_") or node.args.get("with")
         if with_clause is None:
             return self._body(node, parent, final)
-        if with_clause.args.get("recursive"):
-            raise self.error(with_clause, "WITH RECURSIVE is not supported")
         self.ctes.append({})
         parts: list[str] = []
         for cte in with_clause.expressions:
@@ -130,24 +127,11 @@ class QueryBinder:
         text = f"SELECT * FROM ({body.sql}) AS q" if body.sql.startswith("WITH ") else body.sql  # noqa: S608
         return replace(body, sql=f"WITH {', '.join(parts)} {text}")
 
-    def _refuse_order_and_limit(self, node: exp.Expr) -> None:
-        for key, words in (("limit", "LIMIT"), ("offset", "OFFSET"), ("order", "ORDER BY")):
-            clause = node.args.get(key)
-            if clause is None:
-                continue
-            if isinstance(clause, exp.Fetch):
-                words = "FETCH"
-            outside = " outside of OVER" if key == "order" else ""
-            place = word_before(self._sql, clause, words.split()[0])
-            raise AmcSqlError.at(place, f"{words} is not supported{outside}")
-
     def _body(self, node: exp.Expr, parent: Scope | None, final: bool) -> Bound:
         if isinstance(node, exp.Subquery):
             return self.query(node.this, parent, final=final)
         if isinstance(node, exp.Union):
             return self._union(node, parent)
-        if isinstance(node, exp.SetOperation):
-            raise self.error(node, f"{type(node).__name__.upper()} is not supported")
         if isinstance(node, exp.Values):
             return self._values(node)
         if isinstance(node, exp.Select):
@@ -223,15 +207,14 @@ class QueryBinder:
     # --- SELECT --------------------------------------------------------------------------------------------------
 
     def _select(self, node: exp.Select, parent: Scope | None, final: bool) -> Bound:
-        for key, value in node.args.items():
-            if value and key not in _SELECT_PARTS:
-                raise self.error(node, f"{key.strip('_').upper()} is not supported")
         scope = Scope(parent=parent)
         source = node.args.get("from_") or node.args.get("from")
         from_sql, aggregated = self.sources.bind(source, node.args.get("joins") or [], scope)
         windows = frozenset(window.this.name.lower() for window in node.args.get("windows") or [])
         free = Context(scope, windows=windows)
         where = node.args.get("where")
+        if where is not None:
+            self._refuse_windows(where.this, "WHERE", {}, free, ())
         where_sql = f" WHERE {self.expressions.condition(where.this, free)}" if where is not None else ""
         items = self._items(node, scope)
         aliases = {item.alias.lower(): item.this for item in items if isinstance(item, exp.Alias)}
@@ -246,10 +229,9 @@ class QueryBinder:
         self._selected[id(node)] = items, fields
         having_sql = ""
         if having is not None:
+            self._refuse_windows(having.this, "HAVING", aliases, free, [group.sql for group in groups or ()])
             having_sql = f" HAVING {self.expressions.condition(having.this, replace(context, aliases=aliases))}"
         distinct = node.args.get("distinct")
-        if distinct is not None and distinct.args.get("on") is not None:
-            raise self.error(distinct, "DISTINCT ON is not supported")
         rows = SelectParts(
             scope, from_sql + where_sql, ", ".join(texts), having_sql, window_sql, f"$s{next(self._numbers)}"
         )
@@ -262,6 +244,19 @@ class QueryBinder:
             return bound
         places = [self._placed(item, node) for item in items]
         return replace(self._distinct(places, bound, final=final), aggregated=True)
+
+    def _refuse_windows(
+        self, clause: exp.Expr, word: str, aliases: Mapping[str, exp.Expr], context: Context, groups: Sequence[str]
+    ) -> None:
+        """Refuse window functions where rows are chosen, also by their alias, unless the query groups by them."""
+        for part in clause.walk(prune=lambda part: isinstance(part, exp.Query)):
+            named = isinstance(part, exp.Column) and not part.args.get("table")
+            found = aliases.get(part.name.lower()) if named else part
+            if found is None or not (isinstance(part, exp.Window) or (named and found.find(exp.Window))):
+                continue
+            if not has_aggregate(found) and self.expressions.bind(found, context).sql in groups:
+                continue
+            raise self.error(part, f"Windowed aggregate expression is illegal in {word} clause")
 
     def _items(self, node: exp.Select, scope: Scope) -> list[exp.Expr]:
         """The select list with ``*`` of sub-queries and WITH queries written out."""
@@ -289,8 +284,6 @@ class QueryBinder:
                     )
                     for field in relation.fields.values()
                 ]
-        if not items:
-            raise self.error(node, "Encountered SELECT without columns")
         return items
 
     def _outputs(self, items: Sequence[exp.Expr], context: Context) -> tuple[list[Field], list[str]]:
@@ -317,9 +310,6 @@ class QueryBinder:
         group = node.args.get("group")
         if group is None:
             return None
-        for key in ("cube", "rollup", "grouping_sets", "all"):
-            if group.args.get(key):
-                raise self.error(group, f"GROUP BY {key.upper().replace('_', ' ')} is not supported")
         groups: dict[str, Value] = {}
         for part in group.expressions:
             value = self._group(part, items, context)
@@ -329,8 +319,6 @@ class QueryBinder:
         return list(groups.values())
 
     def _group(self, part: exp.Expr, items: Sequence[exp.Expr], context: Context) -> Value:
-        if isinstance(part, exp.Rollup | exp.Cube | exp.GroupingSets):
-            raise self.error(part, f"GROUP BY {type(part).__name__.upper()} is not supported")
         target = part
         if isinstance(part, exp.Literal) and not part.is_string:
             position = int(part.this) if str(part.this).isdigit() else 0

@@ -33,9 +33,6 @@ _USER_ID = "user_id"
 #: Marks the place of a table in SQL until its columns are known; no literal can hold it.
 _MARK = "\x00{}\x00"
 
-#: What a table in FROM may consist of.
-_TABLE_PARTS = {"this", "alias", "db", "catalog", "joins"}
-
 _JOINS = {"": "INNER JOIN", "INNER": "INNER JOIN", "LEFT": "LEFT JOIN", "FULL": "FULL JOIN", "CROSS": "CROSS JOIN"}
 
 
@@ -151,9 +148,6 @@ class FromBinder:
         scope.add(Relation(node_alias, fields, owners=bound.owners if self._queries.tracking else ()))
 
     def _table(self, node: exp.Table, alias: str, scope: Scope) -> tuple[str, bool]:
-        for key, value in node.args.items():
-            if value and key not in _TABLE_PARTS:
-                raise self._queries.error(node, f"{key.strip('_').upper()} is not supported")
         if isinstance(node.this, exp.Anonymous):
             return self._extended_table(node, alias, scope)
         if node.args.get("joins") and not isinstance(node.parent, exp.From):
@@ -176,7 +170,15 @@ class FromBinder:
         if source is None or node.args.get("catalog") is not None:
             raise self._queries.error(node.args.get("db") or node.this, f"Object '{name}' not found")
         self._check_alias(node, alias or name, scope)
+        if node.args.get("alias") is not None and node.args["alias"].args.get("columns"):
+            raise self._queries.error(
+                node.args["alias"], "Names of columns behind the alias of a table are not supported"
+            )
         return self._read(source, alias or name, scope, None), False
+
+    def _refuse_columns(self, alias: exp.Expr | None) -> None:
+        if alias is not None and alias.args.get("columns"):
+            raise self._queries.error(alias, "Names of columns behind the alias of a table are not supported")
 
     def _check_alias(self, node: exp.Expr, alias: str, scope: Scope) -> None:
         if any(relation.alias.lower() == alias.lower() for relation in scope.relations):
