@@ -134,7 +134,7 @@ import pytest
 def test_unknown(amc_emulator): ...
 
 
-@pytest.mark.amc_emulator(scale="huge")
+@pytest.mark.amc_emulator(speed="fast")
 def test_wrong(amc_emulator): ...
 
 
@@ -153,7 +153,7 @@ def test_mistakes_are_named(project: Path) -> None:
     assert "4 errors" in outcome(run), run.stdout
     for message in (
         "'sed' is no setting of the AMC emulator; the settings are host, port, seed,",
-        "Wrong settings of the AMC emulator: scale must be one of tiny, small, medium, large, not 'huge'.",
+        "Wrong settings of the AMC emulator: speed must be one of instant, realistic, not 'fast'.",
         "@pytest.mark.amc_emulator takes settings by name, such as seed=11; got (3,)",
         "start an EmulatorServer(port=0, state_dir=...) in the test instead",
     ):

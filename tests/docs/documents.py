@@ -7,6 +7,7 @@ from tests.docs.markdown import Document
 
 README = Document(REPOSITORY / "README.md")
 GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
+TESTING = Document(REPOSITORY / "docs" / "testing.md")
 
 #: Written from the test run, see tests/evidence.
 COVERAGE = Document(REPOSITORY / "docs" / "emulator-coverage.md")

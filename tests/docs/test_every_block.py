@@ -7,23 +7,26 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.docs import documents, test_emulator_guide, test_readme
+from tests.docs import documents, test_emulator_guide, test_readme, test_testing_guide
 from tests.docs.markdown import Document
 
 pytestmark = pytest.mark.packaging
 
 #: Importing the modules has filled the documents' accounts.
-ACCOUNTANTS = (test_readme, test_emulator_guide)
+ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide)
 
 
-@pytest.mark.parametrize("document", [documents.README, documents.GUIDE], ids=lambda document: document.path.name)
+@pytest.mark.parametrize(
+    "document", [documents.README, documents.GUIDE, documents.TESTING], ids=lambda document: document.path.name
+)
 def test_every_block_is_executed(document: Document) -> None:
     assert document.blocks
     assert not document.forgotten()
 
 
 def test_every_document_is_known() -> None:
-    known = {documents.README.path, documents.GUIDE.path, documents.COVERAGE.path}
+    all_of_them = (documents.README, documents.GUIDE, documents.TESTING, documents.COVERAGE)
+    known = {document.path for document in all_of_them}
     assert known == {REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")}
 
 

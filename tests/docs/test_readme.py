@@ -20,7 +20,7 @@ from airflow_provider_amc.emulator import config as known
 from airflow_provider_amc.emulator.server import EmulatorServer
 from tests.conftest import REPOSITORY
 from tests.docs.conftest import BUCKET
-from tests.docs.documents import GUIDE, README
+from tests.docs.documents import README, TESTING
 from tests.docs.markdown import Block
 from tests.docs.project import run_user_tests, save
 from tests.docs.shell import check_make, commands, run, with_curl
@@ -281,13 +281,13 @@ def test_where_results_land(blocks: list[Block], amc_default: EmulatorServer, s3
 
 @pytest.mark.system
 @README.executed("The emulator in your tests", numbers=slice(0, 1))
-@GUIDE.executed("A test with nothing outside", "complete")
+@TESTING.executed("A DAG", "complete", slice(0, 1))
 def test_tests_of_a_user(blocks: list[Block], complete: list[Block], s3: Any, warehouse: Path, project: Path) -> None:
     # Both in one run: most of its time goes into starting Airflow.
     save(README.blocks_of("A complete DAG")[0].text, project)
     names = {save(block.text, project) for block in blocks + complete}
     assert len(names) == 2
-    assert "2 passed" in run_user_tests(project)
+    assert "3 passed" in run_user_tests(project)
 
 
 @README.executed("The emulator in your tests", numbers=slice(1, None))
