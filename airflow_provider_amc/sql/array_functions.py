@@ -100,7 +100,7 @@ def _array_remove(arguments: Sequence[Value]) -> Value:
 def _array_to_string(arguments: Sequence[Value]) -> Value:
     array = _needs_array(arguments[0])
     separator = read("ARRAY_TO_STRING", "as", arguments)[1].sql
-    return Value(f"array_to_string(CAST({array.sql} AS VARCHAR[]), {separator})", STRING)
+    return Value(f"amc_array_to_string(CAST({array.sql} AS VARCHAR[]), {separator})", STRING)
 
 
 @define("CARDINALITY", 1, 1)

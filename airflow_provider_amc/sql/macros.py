@@ -43,6 +43,8 @@ MACROS = (
     """amc_array_intersect(a, b) AS CASE WHEN b IS NULL THEN NULL
         ELSE list_filter(a, lambda x, i: list_position(b, x) IS NOT NULL AND list_position(a, x) = i) END""",
     "amc_array_union(a, b) AS amc_array_distinct(amc_array_cat(a, b))",
+    # DuckDB takes a NULL between the elements for nothing
+    "amc_array_to_string(a, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(a, s) END",
     "amc_array_remove(a, e) AS list_filter(a, lambda x: x IS DISTINCT FROM e)",
     """amc_json_extract(j, p) AS CASE WHEN NOT json_valid(j) THEN NULL
         WHEN json_type(j, p) = 'NULL' THEN NULL

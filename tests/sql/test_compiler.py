@@ -67,6 +67,20 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
     return sorted(result, key=str)
 
 
+_GRAMMAR = (
+    "SELECT", "SELECT DISTINCT", "WITH", "VALUES in WITH", "UNION, UNION ALL", "FROM list, sub-queries", "INNER JOIN", "LEFT JOIN",
+    "FULL OUTER JOIN", "CROSS JOIN", "non-equi JOIN", "WHERE", "GROUP BY expressions, ordinals, aliases", "HAVING", "WINDOW",
+    "alias.* of sub-queries",
+)  # fmt: skip
+
+
+def _covers_grammar(test: Any) -> Any:
+    for name in _GRAMMAR:
+        test = pytest.mark.covers("statement", name)(test)
+    return test
+
+
+@_covers_grammar
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
@@ -133,6 +147,7 @@ def test_queries(database: Any, sql: str, expected: list[tuple[Any, ...]]) -> No
     assert run(database, sql) == expected
 
 
+@pytest.mark.covers("function", "EXTEND_TIME_WINDOW")
 def test_an_extended_table_is_read_over_a_longer_window() -> None:
     seen: list[tuple[str, str]] = []
 
