@@ -126,12 +126,14 @@ class CsvWriter:
 
     :param columns: the output columns; their names make the header.
     :param style: separator, quote and escape character.
+    :param few: rows of a batch up to which Python is quicker than a query of DuckDB.
     """
 
-    def __init__(self, columns: Sequence[_Named], style: CsvFormat | None = None) -> None:
+    def __init__(self, columns: Sequence[_Named], style: CsvFormat | None = None, *, few: int = 300) -> None:
         self._style = style or CsvFormat()
-        write = field_writer(self._style)
-        self._header = (self._style.separator.join(write(column.name) for column in columns) + "\n").encode()
+        self._few = few
+        self._field = field_writer(self._style)
+        self._header = self._line(column.name for column in columns)
         self._schema: pa.Schema | None = None
         self._sql = ""
         self._cursor: duckdb.DuckDBPyConnection | None = None
@@ -147,9 +149,11 @@ class CsvWriter:
         with open(path, "wb") as file:
             file.write(self._header)
             for batch in batches:
-                if batch.num_columns and batch.num_rows:
+                if batch.num_rows > self._few:
                     for piece in self._lines(batch):
                         file.write(piece)
+                else:
+                    file.writelines(map(self._line, zip(*(_values(column) for column in batch.columns), strict=True)))
                 rows += batch.num_rows
         return rows
 
@@ -158,6 +162,9 @@ class CsvWriter:
         if self._cursor is not None:
             self._cursor.close()
             self._cursor = None
+
+    def _line(self, values: Iterable[Any]) -> bytes:
+        return f"{self._style.separator.join(map(self._field, values))}\n".encode()
 
     def _lines(self, batch: pa.RecordBatch) -> Iterable[memoryview]:
         import pyarrow as pa
@@ -181,16 +188,30 @@ class CsvWriter:
             self._cursor.unregister("the_batch")
 
 
+def _decoded(column: pa.Array) -> pa.Array:
+    """A column without a dictionary, and without fractions of a second that no result shows."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return column
+
+
+def _values(column: pa.Array) -> list[Any]:
+    return list(_decoded(column).to_pylist())
+
+
 def _plain(column: pa.Array) -> pa.Array:
     """A column as DuckDB writes it; arrays, rows and what else it would write in another way become texts."""
     import pyarrow as pa
 
     types = pa.types
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = _decoded(column)
     kind = column.type
     if types.is_timestamp(kind) and kind.tz is None:
-        return column.cast(pa.timestamp("us"), safe=False)
+        return column
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal128(kind) or types.is_boolean(kind):
         return column
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_date32(kind):

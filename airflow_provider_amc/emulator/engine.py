@@ -257,9 +257,8 @@ class Engine:
         try:
             values = self._values(compiled._parameters, _naive(window_start), _naive(window_end))
             yield from _batches(cursor, compiled._sql, values)
-        except duckdb.InterruptException:
-            return
-        except duckdb.Error as error:
+        # What goes wrong behind the first batch comes out of pyarrow's reader, as an OSError
+        except (duckdb.Error, OSError) as error:
             if interrupted is not None and interrupted.is_set():
                 return
             raise AmcSqlError(f"The query failed: {_first_line(error)}") from error

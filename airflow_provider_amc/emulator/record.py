@@ -6,7 +6,7 @@ and everything about the output are missing at first.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,8 +62,8 @@ class ExecutionRecord:
         return cls(**{name: value for name, value in body.items() if name in known})
 
     def dump(self) -> dict[str, Any]:
-        """The record as JSON values."""
-        return asdict(self)
+        """The record as JSON values, which are those of the record, not copies."""
+        return dict(vars(self))
 
     @property
     def finished(self) -> bool:

@@ -427,3 +427,20 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_query_that_fails_or_is_stopped_behind_its_first_rows(own_engine: Engine) -> None:
+    own_engine.load_table("many_rows", pa.table({"n": [1] * 200_000 + [2**62]}))
+    compiled = own_engine.compile(
+        "SELECT n * 4 AS n FROM many_rows", privacy=None, window_start=ALL[0], window_end=ALL[1]
+    )
+    batches = own_engine.run(compiled, window_start=ALL[0], window_end=ALL[1])
+    assert next(batches).num_rows
+    with pytest.raises(AmcSqlError, match="Overflow"):
+        list(batches)
+
+    stopped = threading.Event()
+    batches = own_engine.run(compiled, window_start=ALL[0], window_end=ALL[1], interrupted=stopped)
+    assert next(batches).num_rows
+    stopped.set()
+    assert sum(batch.num_rows for batch in batches) < 200_000
