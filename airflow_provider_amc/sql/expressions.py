@@ -348,6 +348,9 @@ class ExpressionBinder:
             return Value(f"({value.sql} IS {'NOT ' if negated else ''}NULL)", BOOLEAN)
         if isinstance(right, exp.Boolean):
             word = ("NOT " if negated else "") + ("TRUE" if right.this else "FALSE")
+            if value.type.kind != "BOOLEAN" and not value.type.is_open:
+                what = f"Cannot apply 'IS {word}' to arguments of type '<{value.type}> IS {word}'"
+                raise self._queries.error(node, what)
             return Value(f"({to_boolean(value).sql} IS {word})", BOOLEAN)
         raise self._queries.error(node, "IS needs NULL, NOT NULL, TRUE or FALSE")
 

@@ -300,6 +300,13 @@ def _check_table(sql: str, node: exp.Table) -> None:
             raise _unknown_clause(sql, node, key)
 
 
+def _check_subquery(sql: str, node: exp.Subquery) -> None:
+    _check_query(sql, node)
+    for key in ("pivots", "sample"):
+        if node.args.get(key):
+            raise _unknown_clause(sql, node, key)
+
+
 def _check_query(sql: str, node: exp.Expr) -> None:
     for key, word in (("limit", "LIMIT"), ("offset", "OFFSET"), ("order", "ORDER")):
         clause = node.args.get(key)
@@ -403,7 +410,7 @@ _CHECKS: dict[type[exp.Expr], Callable[[str, Any], None]] = {
     exp.Select: _check_select,
     exp.Table: _check_table,
     exp.Union: _check_query,
-    exp.Subquery: _check_query,
+    exp.Subquery: _check_subquery,
     exp.Group: _check_group,
     exp.Order: _check_order,
     exp.CTE: _check_cte,

@@ -91,6 +91,8 @@ GRAMMAR = [
     ("SELECT 1 AS a FROM clicks «PIVOT» (SUM(clicks) FOR campaign IN ('A'))", "PIVOT is not supported"),
     ("SELECT 1 AS a FROM clicks «UNPIVOT» (x FOR y IN (clicks))", "UNPIVOT is not supported"),
     ("SELECT 1 AS a FROM clicks «TABLESAMPLE» (10 PERCENT)", "TABLESAMPLE is not supported"),
+    ("SELECT q.campaign FROM (SELECT campaign FROM clicks) q «PIVOT» (COUNT(*) FOR campaign IN ('A'))", "PIVOT is not supported"),
+    ("SELECT q.campaign FROM (SELECT campaign FROM clicks) q «TABLESAMPLE» (5 PERCENT)", "TABLESAMPLE is not supported"),
     ("SELECT 1 AS a FROM clicks «USING» SAMPLE 10", "USING is not supported"),
     ("SELECT 1 AS a FROM clicks «FOR» SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:00:00'", "FOR is not supported"),
     ("SELECT 1 AS a FROM clicks WITH «ORDINALITY»", "ORDINALITY is not supported"),

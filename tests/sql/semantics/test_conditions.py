@@ -225,6 +225,7 @@ def test_columns_are_cast_as_literals_are() -> None:
         ("DATE '2026-01-01' BETWEEN 1 AND 2", "Cannot apply 'BETWEEN'"),
         ("DATE '2026-01-01' = 5", "Cannot apply '=' to arguments of type '<DATE> = <INTEGER>'"),
         ("ARRAY[1] = 1", "Cannot apply '='"),
+        ("'true' IS TRUE", "Cannot apply 'IS TRUE' to arguments of type '<STRING> IS TRUE'"),
         ("'a' AND TRUE", "Condition must be of type BOOLEAN, not STRING"),
         ("NOT 5", "Condition must be of type BOOLEAN, not INTEGER"),
         ("CAST(1 AS GEOMETRY)", "Unknown datatype name 'GEOMETRY'"),
