@@ -182,6 +182,7 @@ def test_faults_wait_for_the_operations_they_are_for(served):
     assert [fault["kind"] for fault in api.control("GET", "faults")["faults"]] == ["unknown_status", "duration"]
 
 
+@pytest.mark.covers("rule", "faults by operation, skip and times")
 def test_every_call_counts_for_every_fault(served):
     api = served.api
     order = {"operation": "listWorkflows", "kind": "status"}
@@ -191,6 +192,7 @@ def test_every_call_counts_for_every_fault(served):
 
 @pytest.mark.covers("endpoint", "list_faults")
 @pytest.mark.covers("endpoint", "add_faults")
+@pytest.mark.covers("rule", "faults by operation, skip and times")
 def test_times_and_skip(served):
     api = served.api
     api.control(

@@ -244,6 +244,7 @@ def test_dry_run_needs_no_place_among_the_ten(serve):
     assert api.finished(dryRun=True)["status"] == "SUCCEEDED"
 
 
+@pytest.mark.covers("rule", "10 executions run at a time on an instance, the rest is PENDING")
 def test_what_waits_starts_when_a_run_was_cancelled(serve):
     served = serve(speed="realistic", max_running=1, now="2026-02-01T00:00:00Z")
     api = served.api

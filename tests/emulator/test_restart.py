@@ -175,6 +175,7 @@ def test_result_that_was_being_written_is_written_again(serve, tmp_path):
     assert not (state / "results" / f"{execution_id}.partial").exists()
 
 
+@pytest.mark.covers("rule", "loaded rows and faults are kept over a restart")
 def test_loaded_rows_and_faults_survive(serve, tmp_path):
     first = serve(state_dir=tmp_path / "state")
     first.server.load_table("dsp_clicks", [{"n": 1}])

@@ -59,6 +59,7 @@ def test_later_the_same_day(running):
     assert windows(running, 1) == [("03-03T11", "03-04T11")]
 
 
+@pytest.mark.covers("rule", "schedules start executions")
 def test_runs_of_several_schedules_come_in_order_of_time(running):
     schedule(running)
     schedule(running, scheduleId="late", aggregationHourUtc=20)
@@ -70,6 +71,7 @@ def test_runs_of_several_schedules_come_in_order_of_time(running):
     assert [seq for seq, _ in store.find_executions("amcemulator", ascending=True)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.covers("rule", "a schedule that is changed or disabled")
 def test_a_schedule_that_is_changed_runs_as_it_is_now(running):
     schedule(running)
     change = {"scheduleId": "s", "workflowId": "wf", "aggregationPeriod": "Weekly", "aggregationStartDay": "Friday"}
