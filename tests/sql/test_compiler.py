@@ -67,20 +67,6 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
     return sorted(result, key=str)
 
 
-_GRAMMAR = (
-    "SELECT", "SELECT DISTINCT", "WITH", "VALUES in WITH", "UNION, UNION ALL", "FROM list, sub-queries", "INNER JOIN", "LEFT JOIN",
-    "FULL OUTER JOIN", "CROSS JOIN", "non-equi JOIN", "WHERE", "GROUP BY expressions, ordinals, aliases", "HAVING", "WINDOW",
-    "alias.* of sub-queries",
-)  # fmt: skip
-
-
-def _covers_grammar(test: Any) -> Any:
-    for name in _GRAMMAR:
-        test = pytest.mark.covers("statement", name)(test)
-    return test
-
-
-@_covers_grammar
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [

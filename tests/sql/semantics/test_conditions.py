@@ -90,6 +90,7 @@ D = dt.date
             ("1 NOT IN (2, NULL)", None),
             ("1 IN (1, NULL)", True),
         ),
+        *cases("NOT IN", ("3 NOT IN (1, 2)", True), ("1 NOT IN (1, 2)", False), ("NULL NOT IN (1)", None), ("'b' NOT IN ('a')", True)),
         *cases(
             "logical operators",
             ("TRUE AND FALSE", False),
