@@ -146,6 +146,8 @@ D = dt.date
             ("DATE '2026-01-02' = 'no date'", None),
             ("TRUE = 'true'", True),
             ("1 = 1.0", True),
+            ("(5 > 4) = 1", True),
+            ("0 <> (5 > 4)", True),
             kind="rule",
         ),
         *cases(
@@ -226,6 +228,7 @@ def test_columns_are_cast_as_literals_are() -> None:
         ("DATE '2026-01-01' BETWEEN 1 AND 2", "Cannot apply 'BETWEEN'"),
         ("DATE '2026-01-01' = 5", "Cannot apply '=' to arguments of type '<DATE> = <INTEGER>'"),
         ("ARRAY[1] = 1", "Cannot apply '='"),
+        ("(5 > 4) > 0", "Cannot apply '>'"),
         ("'true' IS TRUE", "Cannot apply 'IS TRUE' to arguments of type '<STRING> IS TRUE'"),
         ("'a' AND TRUE", "Condition must be of type BOOLEAN, not STRING"),
         ("NOT 5", "Condition must be of type BOOLEAN, not INTEGER"),
