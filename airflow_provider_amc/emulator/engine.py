@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import tempfile
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -110,6 +113,8 @@ class Engine:
         self._now = _naive(now)
         self._lock = threading.RLock()
         config: dict[str, Any] = {"autoload_known_extensions": False, "autoinstall_known_extensions": False}
+        # What does not fit into memory goes to files, else in the working directory: a user's repository, maybe
+        config["temp_directory"] = str(Path(tempfile.gettempdir()) / f"amc-emulator-{uuid.uuid4().hex}")
         if impressions_of(scale) <= _ONE_THREAD_IMPRESSIONS:
             config["threads"] = 1
         self._connection = duckdb.connect(":memory:", config=config)

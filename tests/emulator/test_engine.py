@@ -3,9 +3,11 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -282,6 +284,12 @@ def test_the_database_itself_is_locked(engine: Engine) -> None:
     ):
         with pytest.raises(Exception, match=r"(?i)disabled|locked|permission|cannot"):
             engine._connection.cursor().execute(sql)
+
+
+def test_rows_beyond_the_memory_do_not_go_to_the_working_directory(engine: Engine) -> None:
+    (found,) = engine._connection.execute("SELECT current_setting('temp_directory')").fetchall()[0]
+    assert Path(found).parent == Path(tempfile.gettempdir())
+    assert not Path(found).exists()  # until it is needed
 
 
 def test_a_failing_query_gives_one_line(engine: Engine) -> None:
