@@ -226,6 +226,11 @@ def test_there_is_no_truth_without_data(engine: Engine) -> None:
 # --- over HTTP -------------------------------------------------------------------------------------------------------
 
 
+ROWS_AND_USERS = (
+    "SELECT {0}, COUNT(DISTINCT user_id) AS reach, SUM(impressions) AS shown FROM dsp_impressions GROUP BY {0}"
+)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmulatorServer]:
     with EmulatorServer(port=0, scale="small", now="2026-06-15T12:00:00Z") as running:
@@ -280,3 +285,25 @@ def test_a_run_over_the_api_finds_the_planted_reach(server: EmulatorServer) -> N
     # AMC leaves out what fewer than two users did
     told = {key: users for key, users in frequencies(part["campaigns"], dsp=True).items() if users >= 2}
     assert {(row["campaign"], row["times"]): row["reach"] for row in histogram} == told
+
+
+@pytest.mark.covers("data", "rows below and above AMC's thresholds", note="campaigns pass, some postal codes do not")
+@pytest.mark.parametrize(
+    ("columns", "most", "least"),
+    [
+        ("campaign", 1.0, 1.0),
+        ("campaign, device_type", 1.0, 0.9),
+        ("campaign, site", 1.0, 0.9),
+        ("campaign, impression_date_utc", 1.0, 0.9),
+        ("iso_state_province_code", 1.0, 1.0),
+        ("advertiser, postal_code", 0.5, 0.02),
+        ("postal_code", 0.8, 0.2),
+        ("campaign, city_name", 0.3, 0.01),
+    ],
+)
+def test_privacy_leaves_out_a_part(server: EmulatorServer, columns: str, most: float, least: float) -> None:
+    emulator = AmcEmulator(server)
+    times = {"start": "2026-01-01", "end": "2026-04-01"}
+    left = emulator.query(ROWS_AND_USERS.format(columns), **times)
+    everything = emulator.query(ROWS_AND_USERS.format(columns), disable_aggregation_controls=True, **times)
+    assert least <= len(left) / len(everything) <= most
