@@ -125,8 +125,8 @@ class Engine:
 
     # --- the database --------------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        """Make the database on first use, and the rows up to the present."""
+    def _prepare(self, *, rows: bool) -> None:
+        """Make the database on first use, and the synthetic rows up to the present when they are read."""
         with self._lock:
             if not self._ready:
                 run = self._connection.execute
@@ -138,7 +138,8 @@ class Engine:
                 run("SET enable_external_access = false")
                 run("SET lock_configuration = true")
                 self._ready = True
-            self._facts.fill(_months_before(self._now, _KEPT_MONTHS).date() - _WARM_UP, self._now.date())
+            if rows:
+                self._facts.fill(_months_before(self._now, _KEPT_MONTHS).date() - _WARM_UP, self._now.date())
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -186,7 +187,7 @@ class Engine:
         :returns: the query, ready to run.
         :raises AmcSqlError: AMC would not take it.
         """
-        self._prepare()
+        self._prepare(rows=False)
         only_check = window_start is None and not parameter_values
         with self._lock:
             find = self._tables.finder(input_schema, sandbox=sandbox)
@@ -256,7 +257,7 @@ class Engine:
         """
         if interrupted is not None and interrupted.is_set():
             return
-        self._prepare()
+        self._prepare(rows=self._tables.synthetic(compiled.tables))
         cursor = self._cursor()
         watcher = _Watcher(cursor, interrupted)
         try:
@@ -279,7 +280,7 @@ class Engine:
         :returns: the layout is in the guide to the emulator.
         :raises ValueError: no moment of the data lies between them.
         """
-        self._prepare()
+        self._prepare(rows=True)
         with self._lock:
             now, cursor = self._now, self._connection.cursor()
         try:
@@ -312,7 +313,7 @@ class Engine:
         :param data: a pyarrow table, a pandas data frame, or a list of mappings.
         :raises ValueError: a column is unknown to the table, or a value does not fit its column.
         """
-        self._prepare()
+        self._prepare(rows=False)
         with self._lock:
             self._tables.load(self._connection, name, data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,20 @@ class TableRegistry:
         if base in TABLES:
             return SyntheticTable(name, fields, TABLES[base], for_audiences=table.base_table is not None)
         return LoadedTable(name, fields, None, table.time_column)
+
+    def synthetic(self, names: Iterable[str]) -> bool:
+        """Does a query over these tables read synthetic rows?"""
+        return any(self._reads_synthetic(name.lower().rpartition(".")[2]) for name in names)
+
+    def _reads_synthetic(self, name: str) -> bool:
+        if name in self._loaded:
+            return False
+        try:
+            table = catalogue.get_table(name)
+        except KeyError:
+            return False
+        base = table.base_table or table.name
+        return base not in self._loaded and base in TABLES
 
     def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
         """All tables as ``DataSource`` objects of the API.
