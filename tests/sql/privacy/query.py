@@ -5,7 +5,8 @@ What the nodes mean is in :mod:`tests.sql.privacy.evaluate`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 # --- values ------------------------------------------------------------------------------------------------------
 
@@ -88,6 +89,18 @@ class Agg:
         return text if self.where is None else f"{text} FILTER (WHERE {self.where.sql()})"
 
 
+@dataclass(frozen=True)
+class Over:
+    """SUM, COUNT or MAX over the rows that have the same value in a column, for each of them."""
+
+    function: str
+    argument: Value
+    partition: Col
+
+    def sql(self) -> str:
+        return f"{self.function}({self.argument.sql()}) OVER (PARTITION BY {self.partition.sql()})"
+
+
 # --- conditions --------------------------------------------------------------------------------------------------
 
 
@@ -114,8 +127,20 @@ class Compare:
         return f"{self.left.sql()} {self.operator} {self.right.sql()}"
 
 
-Value = Col | Num | Null | Calc | Coalesce | Case | Agg
-Condition = IsNull | Compare
+@dataclass(frozen=True)
+class Among:
+    """``value IN (SELECT column FROM relation)``."""
+
+    value: Value
+    relation: str
+    column: str
+
+    def sql(self) -> str:
+        return f"{self.value.sql()} IN (SELECT {self.column} FROM {self.relation})"
+
+
+Value = Col | Num | Null | Calc | Coalesce | Case | Agg | Over
+Condition = IsNull | Compare | Among
 
 
 # --- queries -----------------------------------------------------------------------------------------------------
@@ -165,6 +190,7 @@ class Select:
     joins: tuple[Join, ...] = ()
     where: tuple[Condition, ...] = ()
     group: tuple[Value, ...] | None = None
+    having: tuple[Condition, ...] = ()
     distinct: bool = False
 
     def sql(self) -> str:
@@ -175,6 +201,8 @@ class Select:
             parts += ["WHERE", " AND ".join(condition.sql() for condition in self.where)]
         if self.group:
             parts += ["GROUP BY", ", ".join(key.sql() for key in self.group)]
+        if self.having:
+            parts += ["HAVING", " AND ".join(condition.sql() for condition in self.having)]
         return " ".join(parts)
 
 
@@ -205,6 +233,30 @@ class Query:
             return self.body.sql()
         return "WITH " + ", ".join(f"{name} AS ({body.sql()})" for name, body in self.ctes) + " " + self.body.sql()
 
+    def nested(self) -> str:
+        """The same in another form: sub-queries instead of names, longer windows, groups by their place."""
+        texts: dict[str, str] = {}
+        for name, body in self.ctes:
+            texts[name] = f"({_nested(body, texts).sql()})"
+        return _nested(self.body, texts).sql()
+
+
+def _nested(body: Body, texts: Mapping[str, str]) -> Body:
+    if isinstance(body, Union):
+        return replace(body, left=_nested(body.left, texts), right=_nested(body.right, texts))
+
+    def source(one: Source) -> Source:
+        extended = f"TABLE(EXTEND_TIME_WINDOW('{one.relation}', 'P1D', 'PT1H'))"
+        return replace(one, relation=texts.get(one.relation, extended))
+
+    places = {item.value: Num(place) for place, item in enumerate(body.items, 1)}
+    return replace(
+        body,
+        source=source(body.source),
+        joins=tuple(replace(join, source=source(join.source)) for join in body.joins),
+        group=body.group and tuple(places.get(key, key) for key in body.group),
+    )
+
 
 def columns_in(value: Value | Condition | None, *, conditions: bool) -> list[Col]:
     """The columns in a value, in the order they stand in it.
@@ -222,8 +274,10 @@ def columns_in(value: Value | Condition | None, *, conditions: bool) -> list[Col
             parts = list(values)
         case Case(when, then, otherwise):
             parts = [when, then, otherwise] if conditions else [then, otherwise]
-        case IsNull(inner):
+        case IsNull(inner) | Among(inner):
             parts = [inner]
+        case Over(_, argument):
+            parts = [argument]
         case _:
             return []
     return [column for part in parts for column in columns_in(part, conditions=conditions)]

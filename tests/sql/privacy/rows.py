@@ -105,6 +105,11 @@ class Relation:
     paths: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def values(self, column: str) -> set[object]:
+        """The distinct values of a column."""
+        (place,) = (place for place, field in enumerate(self.fields) if field.name == column)
+        return {row.cells[place].value for row in self.rows}
+
 
 def joined_owners(rows: Sequence[Row]) -> tuple[Users, ...]:
     """For each path, the users of some rows together."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.sql.privacy.query import (
     Agg,
+    Among,
     Body,
     Calc,
     Case,
@@ -26,6 +27,7 @@ from tests.sql.privacy.query import (
     Join,
     Null,
     Num,
+    Over,
     Query,
     Select,
     Source,
@@ -140,12 +142,23 @@ def _slots(draw: Draw) -> _Slots:
 # --- queries -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Example:
-    """Rows of some tables, and a query."""
+    """Rows of some tables, and a query.
+
+    :param sql: the query as AMC SQL, in one of several forms.
+    """
 
     data: dict[str, list[dict[str, object]]]
     query: Query
+    sql: str
+
+    def __repr__(self) -> str:
+        texts = [self.sql]
+        for name, rows in self.data.items():
+            if name in self.sql:
+                texts += [f"{name}: {', '.join(COLUMNS[name])}", *(str(tuple(row.values())) for row in rows)]
+        return "\n".join(texts)
 
 
 @st.composite
@@ -161,7 +174,10 @@ def examples(draw: Draw) -> Example:
         ctes.append((f"q{number}", body))
         known[f"q{number}"] = shape
     body, _ = _body(draw, known, draw(_slots()), final=True)
-    return Example(_data(draw, hundred or draw(st.integers(0, 3)) == 0), Query(tuple(ctes), body))
+    query = Query(tuple(ctes), body)
+    # Sub-queries in conditions go by name
+    text = query.sql() if " IN (SELECT" in query.sql() or draw(st.booleans()) else query.nested()
+    return Example(_data(draw, hundred or draw(st.integers(0, 3)) == 0), query, text)
 
 
 def _body(draw: Draw, known: dict[str, _Shape], slots: _Slots, *, final: bool) -> tuple[Body, _Shape]:
@@ -220,7 +236,8 @@ class _Builder:
                 keys = [self._key()]
             group = tuple(dict.fromkeys(keys)) or None
         items = tuple(Item(f"c{number}", value) for number, value in enumerate(values))
-        select = Select(items, source, joins, where, group, distinct)
+        having = () if plain or not self._chance(6) else (self._having(group or ()),)
+        select = Select(items, source, joins, where, group, having, distinct)
         columns = {
             item.name: _Column(kind, self._domain(item.value, item.name), self._hidden(item.value))
             for item, kind in zip(items, slots, strict=True)
@@ -272,7 +289,24 @@ class _Builder:
         if numbers and self._chance(2):
             left = self._pick(*numbers)
             return Compare(str(self._pick("=", "<>", "<", ">")), left, Num(self._pick(0, 1, 2)))
+        if self._chance(5):
+            pairs = [
+                (column, name, key)
+                for column in self._of("text", hidden=True)
+                for name, shape in self._known.items()
+                for key, other in shape.columns.items()
+                if other.domain == self._columns[column].domain and other.kind == "text"
+            ]
+            if pairs:
+                return Among(*self._pick(*pairs))
         return IsNull(self._pick(*self._columns), bool(self._pick(True, True, False)))
+
+    def _having(self, keys: Sequence[Value]) -> Condition:
+        if keys and self._chance(3):
+            return IsNull(self._pick(*keys), True)
+        counted = Agg("COUNT", self._pick(None, *self._columns), distinct=False)
+        many = Agg("COUNT", self._pick(*self._columns), distinct=True)
+        return Compare(self._pick(">", "<", "<>"), self._pick(counted, many, self._sum()), Num(self._pick(0, 1, 2, 99)))
 
     def _text(self, *, hidden: bool) -> Value:
         texts = self._of("text", hidden=hidden)
@@ -301,6 +335,8 @@ class _Builder:
 
     def _plain(self, kind: str) -> Value:
         """A value of a row."""
+        if kind == "integer" and self._chance(8):
+            return Over(self._pick("SUM", "COUNT", "MAX"), self._number(), self._pick(*self._columns))
         if kind == "text":
             return self._text(hidden=not self._final)
         if kind == "integer":

@@ -41,11 +41,8 @@ def test_the_engine_agrees_with_the_reference(engine: Engine, example: shapes.Ex
         relation = evaluate(example.query, tables.relations(example.data))
     except TooManyRows:
         reject()
-    sql = example.query.sql()
-    note(sql)
-    note("\n".join(f"{name}: {rows}" for name, rows in example.data.items() if name in sql))
-    emulated.load(engine, example.data, sql)
-    for mode in modes[:3]:
+    emulated.load(engine, example.data, example.sql)
+    for mode in modes[:2]:
         note(str(mode))
         expected = shown(relation, mode)
-        assert emulated.as_multiset(emulated.rows(engine, sql, mode)) == emulated.as_multiset(expected)
+        assert emulated.as_multiset(emulated.rows(engine, example.sql, mode)) == emulated.as_multiset(expected)

@@ -67,20 +67,20 @@ def sorted_rows(engine: Engine, sql: str, mode: Mode | None) -> list[tuple[Any, 
 
 
 @both
-@pytest.mark.covers("switch", "disableAggregationControls")
+@pytest.mark.covers("rule", "disableAggregationControls")
 def test_without_controls(engine: Engine, sql: str) -> None:
     found = emulated.rows(engine, sql, None)
     assert sorted(found) == sorted((i, c, device, postal) for device, postal, i, _, c, _ in GROUPS)
 
 
 @both
-@pytest.mark.covers("switch", "privacyFilteringBehavior: REMOVE_ROWS")
+@pytest.mark.covers("rule", "privacyFilteringBehavior: REMOVE_ROWS")
 def test_by_default_only_the_row_with_enough_users_of_both_metrics_stays(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode()) == [(1700, 700, "Android", "44444")]
 
 
 @both
-@pytest.mark.covers("switch", "privacyFilteringBehavior: REMOVE_VALUES")
+@pytest.mark.covers("rule", "privacyFilteringBehavior: REMOVE_VALUES")
 def test_values_can_go_instead_of_rows(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode("REMOVE_VALUES")) == [
         (200, 100, "Android", None),
@@ -91,7 +91,7 @@ def test_values_can_go_instead_of_rows(engine: Engine, sql: str) -> None:
 
 
 @both
-@pytest.mark.covers("switch", "filteredMetricsDiscriminatorColumn")
+@pytest.mark.covers("rule", "filteredMetricsDiscriminatorColumn")
 def test_rows_that_lost_their_postal_code_are_merged(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode(discriminator=True)) == [
         (1100, 300, "iPhone", None, True),
@@ -101,7 +101,7 @@ def test_rows_that_lost_their_postal_code_are_merged(engine: Engine, sql: str) -
 
 
 @both
-@pytest.mark.covers("switch", "distinctUserCountColumn")
+@pytest.mark.covers("rule", "distinctUserCountColumn")
 def test_the_user_count_is_that_of_the_metric_with_the_fewest(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode("REMOVE_VALUES", user_count=True)) == [
         (200, 100, "Android", None, 8),
@@ -142,7 +142,7 @@ def test_the_user_count_is_that_of_the_metric_with_the_fewest(engine: Engine, sq
     ],
     ids=["one-table", "two-tables"],
 )
-@pytest.mark.covers("switch", "filteredReasonColumn")
+@pytest.mark.covers("rule", "filteredReasonColumn")
 def test_the_reason(engine: Engine, sql: str, reasons: dict[str, str | None], merged: str) -> None:
     totals = {impressions: device + postal for device, postal, impressions, *_ in GROUPS}
     found = emulated.rows(engine, sql, Mode("REMOVE_VALUES", reason=True))
@@ -151,7 +151,7 @@ def test_the_reason(engine: Engine, sql: str, reasons: dict[str, str | None], me
     assert {row[0]: row[-1] for row in found} == {1100: reasons["iPhone11111"], 1500: merged, 1700: None}
 
 
-@pytest.mark.covers("switch", "filteredReasonColumn")
+@pytest.mark.covers("rule", "filteredReasonColumn")
 def test_the_reason_names_one_of_several_uses_of_a_table(engine: Engine) -> None:
     sql = (
         "WITH shown AS (SELECT user_id, postal_code, SUM(impressions) AS n FROM dsp_impressions GROUP BY 1, 2),"
@@ -178,7 +178,7 @@ def test_the_reason_names_one_of_several_uses_of_a_table(engine: Engine) -> None
         ("postal_code, COUNT(*) AS n", 100),
     ],
 )
-@pytest.mark.covers("switch", "distinctUserCountColumn")
+@pytest.mark.covers("rule", "distinctUserCountColumn")
 def test_the_strictest_column_caps_the_user_count(engine: Engine, columns: str, capped: int) -> None:
     group = f" GROUP BY {columns.split(',')[0]}" if "," in columns else ""
     sql = f"SELECT {columns} FROM dsp_impressions WHERE device_type = 'Android'{group}"
@@ -186,7 +186,7 @@ def test_the_strictest_column_caps_the_user_count(engine: Engine, columns: str, 
     assert {row[-1] for row in found} == {capped}
 
 
-@pytest.mark.covers("switch", "filteredReasonColumn")
+@pytest.mark.covers("rule", "filteredReasonColumn")
 def test_one_user_who_makes_the_whole_total_is_too_few(engine: Engine) -> None:
     engine.load_table("conversions", [
         {"user_id": "a", "event_type": "x", "conversions": 60}, {"user_id": "b", "event_type": "x", "conversions": 59},
@@ -201,7 +201,7 @@ def test_one_user_who_makes_the_whole_total_is_too_few(engine: Engine) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.covers("switch", "distinctUserCountColumn")
+@pytest.mark.covers("rule", "distinctUserCountColumn")
 def test_no_counts_where_nothing_belongs_to_users(engine: Engine) -> None:
     engine.load_table("segment_metadata", [{"segment_id": 1, "segment_name": "cats"}])
     sql = "SELECT segment_name, COUNT(*) AS n FROM segment_metadata GROUP BY 1"
