@@ -237,7 +237,7 @@ def server() -> Iterator[EmulatorServer]:
         yield running
 
 
-@pytest.mark.covers("endpoint", "GET /_emulator/truth")
+@pytest.mark.covers("endpoint", "truth")
 def test_the_truth_over_http(server: EmulatorServer) -> None:
     asked = {"start": "2026-01-01T00:00:00Z", "end": "2026-04-01T00:00:00Z"}
     answer = requests.get(f"{server.url}/_emulator/truth", params=asked, timeout=60)

@@ -123,18 +123,20 @@ STATEMENTS = {
 
 RULES = {
     "Privacy": (
-        "thresholds of NONE, LOW, MEDIUM and HIGH columns",
-        "VERY_HIGH and INTERNAL columns are never in the output",
-        "no literals compared with HIGH, VERY_HIGH and INTERNAL columns",
+        "Aggregation thresholds",
+        "VERY_HIGH and INTERNAL columns are never shown",
+        "Literals and parameters are not compared with HIGH and VERY_HIGH columns",
         "users are counted for each data source of a row",
         "effective users",
         "equivalent users",
-        "privacyFilteringBehavior",
+        "privacyFilteringBehavior: REMOVE_ROWS",
+        "privacyFilteringBehavior: REMOVE_VALUES",
         "filteredMetricsDiscriminatorColumn",
         "distinctUserCountColumn",
         "filteredReasonColumn",
+        "Appended columns",
         "the worked example of the documentation",
-        "disableAggregationControls on a sandbox",
+        "disableAggregationControls",
     ),
     "Executions": (
         "a definition that is not valid is refused at create, an ad-hoc run is rejected later",
@@ -189,6 +191,20 @@ RULES = {
         "media types of the answers",
     ),
 }
+#: What is planted in the synthetic data, or holds in all of it.
+PLANTED = (
+    "reach",
+    "frequency histogram",
+    "overlap of ad products",
+    "path mix",
+    "conversion lag",
+    "new-to-brand",
+    "skewed user activity",
+    "13 months up to the virtual time",
+    "equal rows for an equal seed",
+)
+DATA_GROUP = "What the rows have in common"
+
 #: Where rules go that only tests bring: by the beginning of the test's file name.
 RULES_BY_FILE = {
     "emulator/test_privacy": "Privacy",
@@ -263,10 +279,11 @@ def _endpoints() -> list[Row]:
 
 
 def _data() -> list[Row]:
-    return [
+    tables = [
         Row("data", name, "Tables", "removed by Amazon on 2025-06-30" if table.retired else "")
         for name, table in sorted(catalogue.tables().items())
     ]
+    return [*tables, *(Row("data", name, DATA_GROUP) for name in PLANTED)]
 
 
 @cache

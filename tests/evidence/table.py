@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from tests.evidence.collect import Evidence
-from tests.evidence.inventory import KINDS_OF_ROWS, OPEN_KINDS, OTHER_FUNCTIONS, RULES_BY_FILE, Row, rows
+from tests.evidence.inventory import DATA_GROUP, KINDS_OF_ROWS, OPEN_KINDS, OTHER_FUNCTIONS, RULES_BY_FILE, Row, rows
 
 _HEAD = """# What the emulator supports
 
@@ -25,7 +25,7 @@ _TITLES = {
     "switch": "Settings and switches",
 }
 #: Where names go that only tests bring.
-_BROUGHT = {"function": OTHER_FUNCTIONS, "statement": "Further", "data": "What the rows have in common"}
+_BROUGHT = {"function": OTHER_FUNCTIONS, "statement": "Further", "data": DATA_GROUP}
 #: Tests named in a row; the others are counted.
 _SHOWN = 2
 
