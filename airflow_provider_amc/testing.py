@@ -90,8 +90,8 @@ class AmcEmulator:
         """Replace the rows of a table by your own.
 
         :param name: a table of AMC, or a new name for a table like one that an advertiser uploaded.
-        :param rows: list of dictionaries, pandas DataFrame or ``pyarrow.Table``. Columns that are left out are NULL;
-            a row without a time belongs to every window.
+        :param rows: list of dictionaries, data frame (pandas, Polars) or ``pyarrow.Table``. Columns that are left out
+            are NULL; a row without a time belongs to every window.
         :raises ValueError: a column is unknown to the table, or a value does not fit its column.
         """
         self.server.load_table(name, rows)
@@ -211,12 +211,14 @@ class Faults:
     def __init__(self, server: EmulatorServer) -> None:
         self._server = server
 
-    def add(self, **spec: Any) -> None:
+    def add(self, spec: Mapping[str, Any] | None = None, **fields: Any) -> None:
         """Order a failure, such as ``add(operation="getWorkflowExecution", kind="status", status=503, times=2)``.
 
+        :param spec: the same as a dictionary.
+        :param fields: its fields.
         :raises ValueError: the description is wrong.
         """
-        self._server.add_fault(**spec)
+        self._server.add_fault(**{**(spec or {}), **fields})
 
     def clear(self) -> None:
         """Cancel all of them."""
@@ -237,13 +239,14 @@ class Clock:
         """The virtual time, in UTC."""
         return self._server.now()
 
-    def advance(self, delta: timedelta | None = None, **units: float) -> datetime:
+    def advance(self, delta: timedelta | float = 0, **units: float) -> datetime:
         """Move the time and tell the new one.
 
-        :param delta: by how much.
+        :param delta: by how much; a number means seconds.
         :param units: the same as arguments of ``timedelta``, such as ``hours=2`` or ``seconds=600``.
         """
-        return self._server.advance_clock(((delta or timedelta()) + timedelta(**units)).total_seconds())
+        given = delta if isinstance(delta, timedelta) else timedelta(seconds=delta)
+        return self._server.advance_clock((given + timedelta(**units)).total_seconds())
 
     def set(self, moment: datetime | str) -> datetime:
         """Make it this time now; from there the clock runs on. Without a zone the time is UTC.

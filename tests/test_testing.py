@@ -137,7 +137,8 @@ def test_a_query_that_takes_virtual_time_is_given_up(amc: AmcEmulator) -> None:
     assert [fault["kind"] for fault in amc.faults.list()] == ["duration"]
     with pytest.raises(AmcDeadlineError, match=r"move the clock with clock.advance\(hours=1\)"):
         amc.query(REACH, timeout=0.05)
-    amc.faults.add(operation="token", kind="status")
+    amc.faults.add({"operation": "token", "kind": "status"}, times=3)
+    assert [(fault["operation"], fault["times"]) for fault in amc.faults.list()] == [("token", 3)]
     amc.faults.clear()
     assert amc.faults.list() == []
 
@@ -146,6 +147,7 @@ def test_the_clock(amc: AmcEmulator) -> None:
     assert amc.clock.set("2026-03-11T06:00:00Z") - amc.clock.now() < timedelta(seconds=1)
     assert f"{amc.clock.advance(hours=2, minutes=30):%H:%M}" == "08:30"
     assert f"{amc.clock.advance(timedelta(days=-1)):%d %H:%M}" == "10 08:30"
+    assert f"{amc.clock.advance(1800):%d %H:%M}" == "10 09:00"
     assert f"{amc.clock.set(datetime(2026, 1, 1, 12, tzinfo=UTC)):%Y-%m-%d %H}" == "2026-01-01 12"
 
 

@@ -275,7 +275,7 @@ class EmulatorServer:
         """Replace the rows of a table by your own.
 
         :param name: table.
-        :param data: ``pyarrow.Table``, pandas DataFrame or list of dictionaries.
+        :param data: ``pyarrow.Table``, data frame (pandas, Polars) or list of dictionaries.
         """
         self.emulator.queries.load_table(name, data)
 

@@ -279,6 +279,8 @@ def as_arrow(data: Any) -> Any:
         for row in data:
             names.update(dict.fromkeys(row))
         return pa.table({name: _as_array([row.get(name) for row in data]) for name in names})
-    if hasattr(data, "to_dict") and hasattr(data, "columns"):
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
         return pa.Table.from_pandas(data, preserve_index=False)
-    raise ValueError(f"Rows of type {type(data).__name__} cannot be loaded: use a pyarrow table or a list of mappings")
+    if hasattr(data, "__arrow_c_stream__"):  # data frames of other libraries, such as Polars
+        return pa.table(data)
+    raise ValueError(f"Rows of type {type(data).__name__} cannot be loaded: use a data frame or a list of mappings")

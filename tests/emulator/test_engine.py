@@ -342,7 +342,17 @@ def test_a_running_query_can_be_interrupted(engine: Engine) -> None:
     assert rows(engine, "SELECT COUNT(*) AS n FROM dsp_clicks")[0]["n"] > 0
 
 
-@pytest.mark.parametrize("kind", ["rows", "arrow", "pandas"])
+class OtherFrame:
+    """A data frame that speaks Arrow's interface, as those of Polars and others do."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("kind", ["rows", "arrow", "pandas", "other"])
 def test_own_rows_replace_a_table(own_engine: Engine, kind: str) -> None:
     given: Any = [
         {"campaign": "Mine", "user_id": "u1", "impressions": 3, "impression_dt_utc": dt.datetime(2026, 3, 1, 5)},
@@ -354,6 +364,8 @@ def test_own_rows_replace_a_table(own_engine: Engine, kind: str) -> None:
                           "impression_dt_utc": [dt.datetime(2026, 3, 1, 5), dt.datetime(2026, 4, 1), None]})  # fmt: skip
     if kind == "pandas":
         given = given.to_pandas()
+    if kind == "other":
+        given = OtherFrame(given)
     own_engine.load_table("dsp_impressions", given)
     sql = "SELECT campaign, SUM(impressions) AS i, COUNT(DISTINCT user_id) AS u, MAX(line_item) AS l FROM {} GROUP BY 1"
     expected = [{"campaign": "Mine", "i": 12, "u": 2, "l": None}]
