@@ -210,5 +210,6 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction() as db:
-            for table in ("documents", "executions", "grants", "meta"):
+            # With the counter of the sequence numbers, on which drawn durations depend
+            for table in ("documents", "executions", "grants", "meta", "sqlite_sequence"):
                 db.execute(f"DELETE FROM {table}")

@@ -375,6 +375,17 @@ def test_realistic_durations_are_the_same_for_the_same_seed(serve):
     assert len(set(times[0])) > 1
 
 
+def test_a_reset_emulator_draws_the_same_durations_again(serve):
+    served = serve(speed="realistic")
+    times = []
+    for _ in range(2):
+        ids = [served.api.run()["workflowExecutionId"] for _ in range(3)]
+        served.server.advance_clock(7200)
+        times.append([served.api.until(one)["executionTime"] for one in ids])
+        served.server.reset()
+    assert times[0] == times[1]
+
+
 def test_queue_drains_in_virtual_time(serve):
     served = serve(speed="realistic", max_running=1, now="2026-02-01T00:00:00Z")
     api = served.api

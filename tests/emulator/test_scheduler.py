@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_amc.emulator.record import ExecutionRecord
+from airflow_provider_amc.emulator.scheduler import DAYS, FOLLOWED, Scheduler
+from airflow_provider_amc.emulator.store import Store
 from tests.emulator.api import wait_for
 
 
@@ -115,3 +124,56 @@ def test_scheduled_run_is_rejected_on_the_sandbox_without_synthetic_data(running
     running.server.set_clock("2026-03-05T09:00:00Z")
     store = running.server.emulator.store
     assert wait_for(lambda: store.count_executions() == {"REJECTED": 1, "SUCCEEDED": 1}, "both to end")
+
+
+CREATED = datetime(2026, 3, 4, 10, tzinfo=UTC).timestamp()
+SCHEDULES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "aggregationPeriod": st.sampled_from(["Daily", "Weekly"]),
+            "aggregationHourUtc": st.integers(0, 23),
+            "aggregationStartDay": st.sampled_from(DAYS),
+            "scheduleEnabled": st.sampled_from([True, True, True, False]),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def runs_of(schedules: list[dict[str, Any]], moments: list[float]) -> list[tuple[str, float, float]]:
+    """The runs that schedules start while the clock stands at these moments, one after the other."""
+    started: list[ExecutionRecord] = []
+    store = Store(Path(":memory:"))
+    store.add_document("workflow", "amcemulator", "wf", {"workflowId": "wf", "sqlQuery": "SELECT n FROM rows_1"})
+    flags = {"requireSyntheticData": False, "disableAggregationControls": False}
+    for number, schedule in enumerate(schedules):
+        document = {"scheduleId": f"s{number}", "workflowId": "wf", **flags, **schedule, FOLLOWED: CREATED}
+        store.add_document("schedule", "amcemulator", f"s{number}", document)
+    scheduler = Scheduler(store, started.append)
+    for moment in moments:
+        scheduler.changed()
+        coming = scheduler.step(moment)
+        assert coming is None or coming > moment
+    store.close()
+    assert all(record.created == record.window_end for record in started)
+    return [(record.workflow_id, record.window_start, record.window_end) for record in started]
+
+
+@given(SCHEDULES, st.lists(st.floats(0, 60 * 86400), min_size=1, max_size=8))
+def test_runs_do_not_depend_on_how_the_clock_moves(schedules: list[dict[str, Any]], steps: list[float]) -> None:
+    moments = sorted(CREATED + step for step in steps)
+    runs = runs_of(schedules, moments)
+    assert runs == runs_of(schedules, moments[-1:])
+    assert [end for _, _, end in runs] == sorted(end for _, _, end in runs)
+    expected = 0
+    for schedule in schedules:
+        if schedule["scheduleEnabled"]:
+            hours = range(int(CREATED) + 3600, int(moments[-1]) + 1, 3600)
+            moments_due = (datetime.fromtimestamp(hour, UTC) for hour in hours)
+            expected += sum(
+                due.hour == schedule["aggregationHourUtc"]
+                and (schedule["aggregationPeriod"] == "Daily" or DAYS[due.weekday()] == schedule["aggregationStartDay"])
+                for due in moments_due
+            )
+    assert len(runs) == expected
