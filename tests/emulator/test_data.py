@@ -142,8 +142,10 @@ def _figures(threads: int, *spans: tuple[dt.date, dt.date]) -> dict[str, tuple[i
 
 
 @pytest.mark.covers("data", "equal rows for an equal seed", note="on every machine, with any number of threads")
-@pytest.mark.parametrize("threads", [1, 4])
-def test_the_rows_are_the_same_everywhere(threads: int) -> None:
+@pytest.mark.parametrize(("threads", "compressed"), [(1, False), (4, False), (2, True)])
+def test_the_rows_are_the_same_everywhere(threads: int, compressed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts, "_COMPRESSED", 0 if compressed else 10**9)
+    monkeypatch.setattr(facts, "_CHUNK", 1000 if compressed else 10**9)
     first, middle, last = dt.date(2025, 4, 15), dt.date(2026, 2, 15), dt.date(2026, 6, 15)
     # Written down once: a change of these numbers changes the data of every user
     expected = {

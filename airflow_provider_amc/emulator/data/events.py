@@ -83,18 +83,18 @@ _BOUGHT = f"""EXISTS (
         AND ((t.u + $users - b.shift) * b.inverse) % $users < b.size
 )"""
 STATEMENTS = (
-    f"""INSERT INTO f_impression SELECT k, ts, {_USER}, item, clicked FROM {_events("d_plan", f"x.slot < {FIRST_SPONSORED}")}
+    f"""INSERT INTO $store.f_impression SELECT k, ts, {_USER}, item, clicked FROM {_events("d_plan", f"x.slot < {FIRST_SPONSORED}")}
     ORDER BY ts, k""",
-    f"""INSERT INTO f_click SELECT k, ts, {_CLICKED} AS click_ts, {_USER}, item
+    f"""INSERT INTO $store.f_click SELECT k, ts, {_CLICKED} AS click_ts, {_USER}, item
     FROM {_events("d_plan", f"x.slot < {FIRST_SPONSORED} AND x.clicked")}
     ORDER BY click_ts, k""",
-    f"""INSERT INTO f_sponsored SELECT * FROM (
+    f"""INSERT INTO $store.f_sponsored SELECT * FROM (
         SELECT k, ts, {_USER}, item, 0 FROM {_events("d_plan", f"x.slot >= {FIRST_SPONSORED}")}
         UNION ALL
         SELECT {_CLICK_KEY}, {_SPONSORED_CLICKED}, {_USER}, item, 1
         FROM {_events("d_plan", f"x.slot >= {FIRST_SPONSORED} AND x.clicked")}
     ) ORDER BY ts, k""",
-    f"""INSERT INTO f_conversion
+    f"""INSERT INTO $store.f_conversion
     SELECT CAST(c_k AS UINTEGER), touch, touch_k, touch_ts, ts,
         -- A step comes minutes after the one before
         touch_ts + to_seconds(lag_from + chance_pick(j + chain, 43, lag_to - lag_from - 1800) + 20 + step * 400

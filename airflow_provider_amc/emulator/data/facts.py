@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from airflow_provider_amc.emulator.data import events, world
 from airflow_provider_amc.emulator.data.audience import Audiences
 from airflow_provider_amc.emulator.data.chance import MACROS, mix
 from airflow_provider_amc.emulator.data.scale import impressions_of
-
-if TYPE_CHECKING:
-    import duckdb
 
 DIMENSIONS = (
     """d_ad(ad INTEGER, adv UTINYINT, campaign VARCHAR, campaign_id BIGINT, campaign_flight_id BIGINT,
@@ -55,6 +54,8 @@ FACTS = {
         units UTINYINT, ntb BOOLEAN""",
 }
 
+#: From so many impressions on the facts are kept compressed.
+_COMPRESSED = 1_000_000
 #: Impressions that are made at a time.
 _CHUNK = 2_000_000
 #: Months that stay when the present has moved on.
@@ -80,6 +81,7 @@ class Facts:
         self._quarters: set[int] = set()
         self._known: set[int] = set()
         self._months: set[int] = set()
+        self._store = "memory.main"
 
     @property
     def audiences(self) -> Audiences:
@@ -95,8 +97,15 @@ class Facts:
             run(f"CREATE OR REPLACE MACRO {macro}")
         for table in DIMENSIONS:
             run(f"CREATE TABLE {table}")
-        for name, columns in FACTS.items():
-            run(f"CREATE TABLE {name}({columns})")
+        if self.impressions >= _COMPRESSED:
+            # DuckDB before 1.4 compresses nothing in memory
+            with contextlib.suppress(duckdb.Error):
+                run("ATTACH ':memory:' AS facts (COMPRESS)")
+                self._store = "facts.main"
+        self._empty()
+        if self._store != "memory.main":
+            for name in FACTS:
+                run(f"CREATE VIEW {name} AS SELECT * FROM {self._store}.{name}")
         self._insert("d_target", world.target_rows(self._seed))
         self._insert("d_adv", world.advertiser_rows(self._seed))
         self._insert("d_asin", world.product_rows(self._seed))
@@ -131,8 +140,7 @@ class Facts:
         run("BEGIN")
         try:
             if not kept:
-                for name, columns in FACTS.items():
-                    run(f"CREATE OR REPLACE TABLE {name}({columns})")
+                self._empty()
             for start, end in runs:
                 self._make(start, end)
             run("COMMIT")
@@ -140,6 +148,14 @@ class Facts:
             run("ROLLBACK")
             raise
         self._months = kept | wanted
+        if self._store != "memory.main":
+            # What is in use now is compressed another time
+            with contextlib.suppress(duckdb.Error):
+                run("CHECKPOINT facts")
+
+    def _empty(self) -> None:
+        for name, columns in FACTS.items():
+            self._connection.execute(f"CREATE OR REPLACE TABLE {self._store}.{name}({columns})")
 
     def _know(self, first: int, last: int) -> None:
         """Have the ads and audiences of some quarters; those of a year before tell who is new to a brand."""
@@ -161,6 +177,7 @@ class Facts:
         cuts = [*sorted(cuts), end]
         for begins, ends in itertools.pairwise(cuts):
             values = {
+                "store": self._store,
                 "users": self.audiences.users,
                 "salt": mix(mix(self._seed) + 1),
                 "other_salt": mix(mix(self._seed) + 2),
