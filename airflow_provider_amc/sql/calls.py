@@ -229,7 +229,7 @@ class CallBinder:
         parts: list[str] = []
         if node.args.get("alias") is not None:
             parts.append(quote_name(node.args["alias"].name))
-        partition = [self._expressions.bind(part, context).sql for part in node.args.get("partition_by") or []]
+        partition = [self._key(part, context).sql for part in node.args.get("partition_by") or []]
         if partition:
             parts.append(f"PARTITION BY {', '.join(partition)}")
         if node.args.get("order") is not None:
@@ -241,8 +241,14 @@ class CallBinder:
             parts.append(self._frame(spec, context))
         return " ".join(parts)
 
+    def _key(self, node: exp.Expr, context: Context) -> Value:
+        """What the rows of a window are grouped or ordered by, that is compared with each other."""
+        value = self._expressions.bind(node, context)
+        self._expressions.guard(node, [value])
+        return value
+
     def _ordered(self, node: exp.Expr, context: Context) -> str:
-        value = self._expressions.bind(node.this if isinstance(node, exp.Ordered) else node, context)
+        value = self._key(node.this if isinstance(node, exp.Ordered) else node, context)
         descending = bool(node.args.get("desc")) if isinstance(node, exp.Ordered) else False
         nulls_first = node.args.get("nulls_first") if isinstance(node, exp.Ordered) else None
         first = descending if nulls_first is None else bool(nulls_first)
@@ -283,7 +289,8 @@ class CallBinder:
         arguments = [self._expressions.bind(argument, context) for argument in function.expressions]
         if nulls and arguments:
             arguments[-1] = replace(arguments[-1], sql=arguments[-1].sql + nulls)
-        lineage = merged(argument.lineage or FREE for argument in arguments[:1])
+        # The third argument of LEAD and LAG is the value where there is no row
+        lineage = merged(argument.lineage or FREE for argument in (*arguments[:1], *arguments[2:]))
         try:
             return replace(WINDOW_FUNCTIONS[name](arguments, False, over, name), lineage=lineage)
         except FunctionArgumentError as error:

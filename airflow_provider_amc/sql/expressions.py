@@ -285,6 +285,7 @@ class ExpressionBinder:
             raise self._queries.error(node, "Array expression is not an array data type")
         index = self.bind(node.expressions[0], context)
         if value.type.kind == "MAP":
+            self.guard(node, [value, index])
             return value.of(f"{value.sql}[{index.sql}]", value.type.fields[1][1] if value.type.fields else STRING)
         # sqlglot counts from 0 inside the tree; AMC SQL, like Calcite and DuckDB, counts from 1
         offset = 1 if node.args.get("offset") == 0 else 0

@@ -60,17 +60,32 @@ REFUSED_CONDITIONS = [
     "CASE WHEN c.clicks > 0 THEN i.postal_code END = '1'",
     "CASE i.postal_code WHEN '1' THEN TRUE ELSE FALSE END",
     "IF(i.postal_code = '1', TRUE, FALSE)",
+    "HASH64(i.postal_code) = 5",
+    "NAMED_ROW('p', i.postal_code) = NAMED_ROW('p', '1')",
+    "(i.postal_code, i.device_type) IN (('1', 'TV'))",
+    "i.postal_code IS NOT DISTINCT FROM '1'",
+    "i.postal_code BETWEEN c.city_name AND 'z'",
+    "i.postal_code = CUSTOM_PARAMETER('places')[1]",
+    "i.postal_code = CAST(BUILT_IN_PARAMETER('TIME_WINDOW_START') AS VARCHAR)",
+    "i.postal_code = CAST(c.clicks + 10000 AS VARCHAR)",
+    "i.postal_code = LOWER(COALESCE(c.city_name, 'x'))",
     # functions that compare
     "NULLIF(i.postal_code, '1') IS NULL",
     "GREATEST(CAST(i.postal_code AS INTEGER), 5) IS NULL",
     "LEAST(5, LENGTH(i.user_id)) IS NULL",
     "REGEXP_SUBSTR(i.postal_code, '1.') IS NULL",
     "REGEXP_REPLACE(i.postal_code, '1', '') IS NULL",
+    "REGEXP_SUBSTR('10001,10002', i.postal_code) IS NOT NULL",
+    "LENGTH(REPLACE(i.postal_code, '1', '')) < LENGTH(i.postal_code)",
     "POSITION('1' IN i.postal_code) > 0",
+    "POSITION(i.postal_code IN '10001,10002') > 0",
     "STRPOS(i.postal_code, '1') > 0",
     "CHARINDEX('1', i.postal_code) > 0",
     "LOCATE('1', i.postal_code) > 0",
     "INSTR(i.postal_code, '1') > 0",
+    "STR_TO_MAP('10001=1', ',', '=')[i.postal_code] IS NOT NULL",
+    "CARDINALITY(ARRAY_INTERSECT(ARRAY[i.postal_code], CUSTOM_PARAMETER('places'))) > 0",
+    "CARDINALITY(ARRAY_REMOVE(ARRAY[i.postal_code], '1')) = 0",
     # sub-queries
     "i.postal_code IN (SELECT '1' AS x FROM dsp_clicks GROUP BY 1)",
     "i.postal_code = (SELECT MAX('1') FROM dsp_clicks)",
@@ -125,6 +140,17 @@ REFUSED_QUERIES = [
     "WITH q AS (SELECT postal_code AS p FROM dsp_impressions UNION ALL SELECT '1') SELECT p, COUNT(*) AS n FROM q GROUP BY p",
     "WITH q AS (SELECT '1' AS p UNION ALL SELECT postal_code FROM dsp_impressions) SELECT MAX(p) AS n FROM q",
     "SELECT postal_code AS p FROM dsp_impressions GROUP BY 1 UNION SELECT '1' AS p",
+    "WITH q AS (SELECT LAG(postal_code, 1, '1') OVER (ORDER BY device_type) AS p FROM dsp_impressions)"
+    " SELECT p, COUNT(*) AS n FROM q GROUP BY 1",
+    "WITH q AS (SELECT impressions, ROW_NUMBER() OVER (ORDER BY COALESCE(postal_code, '1')) AS r FROM dsp_impressions)"
+    " SELECT COUNT(*) AS n FROM q WHERE r = 1",
+    "WITH q AS (SELECT COUNT(*) OVER (PARTITION BY NVL(postal_code, '1')) AS r FROM dsp_impressions)"
+    " SELECT COUNT(*) AS n FROM q WHERE r = 1",
+    "WITH q AS (SELECT COLLECT(postal_code) AS ps FROM dsp_impressions)"
+    " SELECT COUNT(*) AS n FROM q WHERE ARRAY_CONTAINS(ps, '1')",
+    "WITH q AS (SELECT COLLECT(postal_code) AS ps FROM dsp_impressions) SELECT COUNT(*) AS n FROM q WHERE ps[1] = '1'",
+    "SELECT COUNT(*) AS n FROM dsp_impressions i, UNNEST(CUSTOM_PARAMETER('places')) AS t(p) WHERE i.postal_code = t.p",
+    "WITH q AS (SELECT NAMED_ROW('p', postal_code) AS r FROM dsp_impressions) SELECT COUNT(*) AS n FROM q WHERE q.r.p = '1'",
     "SELECT SUM(CASE WHEN marketplace_id = 1 THEN conversions END) AS n FROM conversions_all",
 ]
 
@@ -170,6 +196,9 @@ ACCEPTED_QUERIES = [
     " SELECT what, COUNT(DISTINCT user_id) AS n FROM q WHERE what = 'seen' GROUP BY 1",
     "WITH v(d) AS (VALUES ('TV'), ('PC')) SELECT v.d, COUNT(*) AS n FROM dsp_impressions i JOIN v ON i.device_type = v.d GROUP BY 1",
     "SELECT SUM(IF(user_id IS NULL, 1, 0)) AS anonymous FROM dsp_impressions",
+    "SELECT SUBSTRING(postal_code, 1, 3) AS area, COUNT(*) AS n FROM dsp_impressions GROUP BY 1",
+    "WITH q AS (SELECT LAG(user_id, 1) OVER (PARTITION BY postal_code ORDER BY user_id) AS u, user_id FROM dsp_impressions)"
+    " SELECT COUNT(*) AS n FROM q WHERE u = user_id",
 ]
 
 NEVER_SHOWN = [
@@ -186,6 +215,13 @@ NEVER_SHOWN = [
     ("WITH q AS (SELECT user_id AS u, COUNT(*) AS n FROM dsp_impressions GROUP BY 1) SELECT * FROM q", "u"),
     ("SELECT device_type AS d FROM dsp_impressions GROUP BY 1 UNION ALL SELECT user_id FROM dsp_clicks GROUP BY 1", "d"),
     ("SELECT (SELECT MAX(user_id) FROM dsp_clicks) AS u, COUNT(*) AS n FROM dsp_impressions", "u"),
+    ("SELECT COLLECT(user_id) AS u FROM dsp_impressions", "u"),
+    ("SELECT HASH64(user_id) AS h, COUNT(*) AS n FROM dsp_impressions GROUP BY 1", "h"),
+    ("SELECT SUM(LENGTH(user_id)) AS s FROM dsp_impressions", "s"),
+    ("SELECT NVL2(user_id, user_id, 'x') AS u FROM dsp_impressions GROUP BY 1", "u"),
+    ("WITH q AS (SELECT COLLECT(user_id) AS us FROM dsp_impressions) SELECT t.u, COUNT(*) AS n FROM q, UNNEST(q.us) AS t(u)"
+     " GROUP BY 1", "u"),
+    ("WITH q AS (SELECT NAMED_ROW('u', user_id) AS r FROM dsp_impressions) SELECT q.r.u AS v, COUNT(*) AS n FROM q GROUP BY 1", "v"),
     ("SELECT request_tag, COUNT(*) AS n FROM dsp_impressions GROUP BY 1", "request_tag"),
     ("SELECT marketplace_id, SUM(conversions) AS n FROM conversions_all GROUP BY 1", "marketplace_id"),
     ("WITH q AS (SELECT device_type, LAG(user_id) OVER (ORDER BY device_type) AS u FROM dsp_impressions)"
