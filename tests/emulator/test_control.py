@@ -93,6 +93,13 @@ def test_clock(served):
     assert api.session.post(f"{api.url}/_emulator/clock", json={"advance_seconds": 1e300}).status_code == 400
 
 
+def test_the_data_follows_the_virtual_time_without_being_told(served):
+    first = served.engine.now
+    # As real time does, which tells nobody
+    served.server.emulator.clock.advance(86_400)
+    assert 86_400 <= (served.engine.now - first).total_seconds() < 90_000
+
+
 @pytest.mark.covers("endpoint", "reset")
 @pytest.mark.covers("switch", "now")
 def test_reset(serve):

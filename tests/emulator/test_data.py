@@ -175,7 +175,7 @@ def test_every_documented_column_has_values(engine: Engine, table: str) -> None:
     assert set(TABLES[table].columns) >= set(columns)
 
 
-@pytest.mark.covers("data", "audience twins")
+@pytest.mark.covers("data", "audience twins have the same rows")
 def test_twins_for_audiences_have_the_same_rows_but_those_of_deals(engine: Engine) -> None:
     for table in TABLES:
         twin = catalogue.get_table(table).audience_table
@@ -183,7 +183,7 @@ def test_twins_for_audiences_have_the_same_rows_but_those_of_deals(engine: Engin
         assert one(engine, "COUNT(*) AS n", f"{table}{where}") == one(engine, "COUNT(*) AS n", str(twin))
 
 
-@pytest.mark.covers("data", "clicks of impressions")
+@pytest.mark.covers("data", "a click has its impression")
 def test_a_click_has_its_impression(engine: Engine) -> None:
     found = one(
         engine,
@@ -200,7 +200,7 @@ def test_request_tags_name_one_impression(engine: Engine) -> None:
     assert found["n"] == found["tags"] == found["i"]
 
 
-@pytest.mark.covers("data", "views of impressions")
+@pytest.mark.covers("data", "a view has its impression")
 def test_a_viewed_impression_gives_two_rows(engine: Engine) -> None:
     events = rows(engine, "SELECT impression_id, COLLECT(event_type) AS e FROM dsp_views GROUP BY impression_id")
     kinds = {tuple(sorted(row["e"])) for row in events}
@@ -220,7 +220,7 @@ def test_a_viewed_impression_gives_two_rows(engine: Engine) -> None:
     assert found["n"] == found["m"] > 0
 
 
-@pytest.mark.covers("data", "ad events of attributed conversions")
+@pytest.mark.covers("data", "an attributed conversion has its ad event")
 def test_an_attributed_conversion_has_its_ad_event(engine: Engine) -> None:
     dsp = one(
         engine,
@@ -271,7 +271,7 @@ def test_new_to_brand_is_a_part_of_all(engine: Engine) -> None:
     assert Decimal(0) < found["ns"] < found["s"]
 
 
-@pytest.mark.covers("data", "attributed events by traffic and conversion time")
+@pytest.mark.covers("data", "both tables of attributed events have the same rows")
 def test_both_tables_of_attributed_events_have_the_same_rows(engine: Engine) -> None:
     inside = "traffic_event_dt_utc >= '2026-01-01' AND conversion_event_dt_utc < '2026-05-01'"
     items = "COUNT(*) AS n, SUM(total_units_sold) AS u, COUNT(DISTINCT traffic_event_id) AS t, SUM(total_product_sales) AS s"
@@ -286,7 +286,7 @@ def test_attribution_looks_back_14_days(engine: Engine) -> None:
     assert 0 < found["a"] < 13 * 86400 < found["b"] <= 14 * 86400
 
 
-@pytest.mark.covers("data", "conversions")
+@pytest.mark.covers("data", "conversions hold more than the attributed ones")
 def test_conversions_hold_more_than_the_attributed_ones(engine: Engine) -> None:
     every = one(
         engine, "COUNT(*) AS n, COUNT(DISTINCT conversion_id) AS ids, SUM(total_product_sales) AS s", "conversions"
@@ -298,7 +298,7 @@ def test_conversions_hold_more_than_the_attributed_ones(engine: Engine) -> None:
     assert every["s"] >= attributed["s"] > 0
 
 
-@pytest.mark.covers("data", "conversions with relevance")
+@pytest.mark.covers("data", "every conversion is relevant for a campaign")
 def test_every_conversion_is_relevant_for_a_campaign(engine: Engine) -> None:
     found = one(
         engine,
@@ -345,7 +345,7 @@ def test_values_are_of_their_documented_sets(engine: Engine, table: str, column:
     assert {row[column] for row in rows(engine, f"SELECT DISTINCT {column} FROM {table}")} == values
 
 
-@pytest.mark.covers("data", "segments of users")
+@pytest.mark.covers("data", "segments belong to the user")
 def test_segments_of_a_user_are_those_of_the_impression(engine: Engine) -> None:
     for table, column in (("user", "user_behavior_segment_ids"), ("matched", "matched_behavior_segment_ids")):
         exploded = one(engine, "COUNT(*) AS n, SUM(behavior_segment_id) AS s", f"dsp_impressions_by_{table}_segments")
@@ -355,7 +355,7 @@ def test_segments_of_a_user_are_those_of_the_impression(engine: Engine) -> None:
     assert matched["m"] == one(engine, "COUNT(*) AS m", "dsp_impressions_by_matched_segments")["m"] > 0
 
 
-@pytest.mark.covers("data", "video events")
+@pytest.mark.covers("data", "video events follow each other")
 def test_video_events_follow_each_other(engine: Engine) -> None:
     found = one(
         engine,
@@ -457,7 +457,7 @@ def test_sponsored_campaigns_have_two_ids(engine: Engine) -> None:
     assert all(str(row["campaign_id"]) == row["campaign_id_string"] for row in dsp)
 
 
-@pytest.mark.covers("data", "clicks on videos")
+@pytest.mark.covers("data", "a click on a video is a click")
 def test_clicks_on_videos_are_clicks(engine: Engine) -> None:
     found = one(engine, "SUM(video_click) AS n, COUNT(DISTINCT campaign) AS c", "dsp_video_events_feed")
     clicks = one(

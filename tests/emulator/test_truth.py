@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_amc.emulator.data import truth, world
 from airflow_provider_amc.emulator.data.audience import Audiences
-from airflow_provider_amc.emulator.data.journeys import LAG_HOURS, LAG_NAMES, PROFILES, apportion, profiles
+from airflow_provider_amc.emulator.data.journeys import EVENTS, LAG_HOURS, LAG_NAMES, PROFILES, apportion, profiles
 from airflow_provider_amc.emulator.engine import Engine
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.testing import AmcEmulator
@@ -214,6 +216,26 @@ def test_shares_are_apportioned_by_largest_remainders() -> None:
     assert apportion([1, 1, 1], 10) == [4, 3, 3]
     assert apportion([50, 30, 20], 7) == [4, 2, 1]
     assert apportion([3, 0], 0) == [0, 0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(),
+    impressions=st.sampled_from([10_000, 54_321, 100_000, 10_000_000]),
+    quarter=st.integers(2000 * 4, 2100 * 4),
+)
+def test_audiences_name_each_user_once(seed: int, impressions: int, quarter: int) -> None:
+    audiences = Audiences(seed, impressions)
+    found = audiences.of_quarter(quarter)
+    for audience in found:
+        # So the users of all numbers differ, and a user's number can be told
+        assert audience.factor * audience.inverse % audiences.users == 1
+        assert 0 < audience.size <= audiences.users
+        followers = audience.followers()
+        assert sum(followers) == audience.size
+        assert max(followers) - min(followers) <= 1
+    # The keys of the events of a quarter have 27 bits
+    assert sum(audience.size for audience in found) * 2 * EVENTS < 2**27
 
 
 def test_there_is_no_truth_without_data(engine: Engine) -> None:
