@@ -95,6 +95,18 @@ _CONFIG: dict[str, Any] = {
                 "example": None,
                 "default": "120",
             },
+            "deployment_name": {
+                "description": (
+                    "Name of this Airflow deployment. Hashed, it becomes part of the key by which the deployment finds "
+                    "its own workflow executions again, and 'amc sweep' tells them from those of others. Give every "
+                    "deployment that uses the same AMC instances a name of its own. Default: the base URL of the API "
+                    "server or webserver."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "analytics-production",
+                "default": "",
+            },
             "api_timeout": {
                 "description": "Seconds to wait for the answer to one HTTP request to Amazon.",
                 "version_added": "0.1.0",

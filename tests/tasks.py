@@ -15,18 +15,29 @@ RUN_AFTER = datetime(2026, 3, 11, 6, 0, tzinfo=UTC)
 
 
 class FakeTaskInstance:
-    """Keeps the XComs of one task instance."""
+    """A try of a task instance; keeps its XComs.
 
-    def __init__(self) -> None:
+    :param values: attributes that differ from those of a first try.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.dag_id, self.task_id, self.run_id, self.map_index = "reports", "run", "manual__1", -1
+        self.try_number, self.max_tries = 1, 2
         self.xcoms: dict[str, Any] = {}
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def xcom_push(self, key: str, value: Any, **_: Any) -> None:
         self.xcoms[key] = value
 
 
-def task_context(**values: Any) -> dict[str, Any]:
-    """The context of a run without a logical date, as Airflow 3 gives for a run started by an asset."""
-    return {"ti": FakeTaskInstance(), "dag_run": SimpleNamespace(run_after=RUN_AFTER, run_type="manual"), **values}
+def task_context(*, ti: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+    """The context of a run without a logical date, as Airflow 3 gives for a run started by an asset.
+
+    :param ti: attributes of the task instance that differ from those of a first try.
+    """
+    dag_run = SimpleNamespace(run_after=RUN_AFTER, run_type="manual", start_date=datetime.now(UTC))
+    return {"ti": FakeTaskInstance(**(ti or {})), "dag_run": dag_run, **values}
 
 
 def deferred(operator: Any, context: dict[str, Any]) -> TaskDeferred:
@@ -52,6 +63,9 @@ def event_of(trigger: BaseTrigger, patience: float = 60.0) -> dict[str, Any]:
 
 
 def run_through(operator: Any, context: dict[str, Any]) -> Any:
-    """Run a deferrable operator to its end, with its trigger in between."""
-    deferral = deferred(operator, context)
-    return getattr(operator, deferral.method_name)(context, event=event_of(deferral.trigger))
+    """Run a deferrable operator to its end, with its trigger in between if it defers."""
+    try:
+        return operator.execute(context)
+    except TaskDeferred as deferral:
+        kwargs = deferral.kwargs or {}
+        return getattr(operator, deferral.method_name)(context, event=event_of(deferral.trigger), **kwargs)

@@ -130,67 +130,26 @@ class Executions:
     def _path_of(self, workflow_execution_id: str, instance_id: str | None, *segments: str) -> str:
         return self._path(instance_id, check_segment(workflow_execution_id, "workflow_execution_id"), *segments)
 
-    def create(
-        self,
-        *,
-        workflow_id: str | None = None,
-        workflow: Mapping[str, Any] | None = None,
-        time_window_type: str | None = None,
-        time_window_start: datetime | str | None = None,
-        time_window_end: datetime | str | None = None,
-        time_window_time_zone: str | None = None,
-        parameter_values: Mapping[str, object] | None = None,
-        workflow_execution_timeout_seconds: int | None = None,
-        dry_run: bool | None = None,
-        skip_publish: bool | None = None,
-        require_synthetic_data: bool | None = None,
-        disable_aggregation_controls: bool | None = None,
-        ignore_data_gaps: bool | None = None,
-        advertisers: Sequence[Mapping[str, Any]] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        instance_id: str | None = None,
-    ) -> Execution:
+    def create(self, *, instance_id: str | None = None, **fields: Any) -> Execution:
+        """Start an execution: :meth:`submit` the request that :func:`execution_request` writes.
+
+        :param instance_id: default the client's own.
+        :param fields: arguments of :func:`execution_request`.
+        :return: the execution, PENDING as a rule. AMC validates afterwards: it can still be REJECTED.
+        :raises AmcUnknownOutcomeError: when the answer was lost: look for the execution before creating another.
+        """
+        return self.submit(execution_request(**fields), instance_id=instance_id)
+
+    def submit(self, request: Mapping[str, Any], *, instance_id: str | None = None) -> Execution:
         """Start an execution. AMC has no idempotency token for this call, so it is never repeated blindly.
 
-        :param workflow_id: saved workflow to run; exclusive with ``workflow``.
-        :param workflow: query to run ad hoc, an object of
-            :func:`~airflow_provider_amc.client.workflows.workflow_definition`.
-        :param time_window_type: see :func:`window_fields`, also for the next three.
-        :param time_window_start: first moment of the window.
-        :param time_window_end: first moment after the window.
-        :param time_window_time_zone: zone of the window.
-        :param parameter_values: value by parameter name, see :func:`parameter_fields`.
-        :param workflow_execution_timeout_seconds: 900 to 86400; AMC's default is 21600.
-        :param dry_run: compile and check only.
-        :param skip_publish: do not write results to S3.
-        :param require_synthetic_data: use synthetic data only, which a sandbox needs.
-        :param disable_aggregation_controls: no privacy controls, with synthetic data only.
-        :param ignore_data_gaps: field of an older specification, still accepted.
-        :param advertisers: read data of these advertisers only: ``id``, ``type``, ``marketplaceId``.
-        :param extra: further fields by AMC's names; they win over the ones above.
+        :param request: what :func:`execution_request` wrote.
         :param instance_id: default the client's own.
         :return: the execution, PENDING as a rule. AMC validates afterwards: it can still be REJECTED.
         :raises AmcUnknownOutcomeError: when the answer was lost: look for the execution before creating another.
         """
-        body = execution_fields(
-            workflow_id=workflow_id,
-            workflow=workflow,
-            parameter_values=parameter_values,
-            workflow_execution_timeout_seconds=workflow_execution_timeout_seconds,
-        )
-        body.update(window_fields(time_window_type, time_window_start, time_window_end, time_window_time_zone))
-        options: dict[str, Any] = {
-            "dryRun": dry_run,
-            "skipPublish": skip_publish,
-            "requireSyntheticData": require_synthetic_data,
-            "disableAggregationControls": disable_aggregation_controls,
-            "ignoreDataGaps": ignore_data_gaps,
-            "advertisers": _advertisers(advertisers),
-        }
-        body.update({name: value for name, value in options.items() if value is not None})
-        body.update(extra or {})
         address = self._path(instance_id)
-        data = self._transport.call("POST", address, media_type=EXECUTIONS, body=body, repeat=False)
+        data = self._transport.call("POST", address, media_type=EXECUTIONS, body=dict(request), repeat=False)
         execution = Execution.from_api(unwrap(data, "workflowExecution", "workflowExecutionId"))
         if not execution.workflow_execution_id:
             raise AmcUnknownOutcomeError(
@@ -327,6 +286,65 @@ class Executions:
             sleep=transport.sleep,
             clock=transport.clock,
         )
+
+
+def execution_request(
+    *,
+    workflow_id: str | None = None,
+    workflow: Mapping[str, Any] | None = None,
+    time_window_type: str | None = None,
+    time_window_start: datetime | str | None = None,
+    time_window_end: datetime | str | None = None,
+    time_window_time_zone: str | None = None,
+    parameter_values: Mapping[str, object] | None = None,
+    workflow_execution_timeout_seconds: int | None = None,
+    dry_run: bool | None = None,
+    skip_publish: bool | None = None,
+    require_synthetic_data: bool | None = None,
+    disable_aggregation_controls: bool | None = None,
+    ignore_data_gaps: bool | None = None,
+    advertisers: Sequence[Mapping[str, Any]] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the request that starts an execution. Nothing is sent.
+
+    :param workflow_id: saved workflow to run; exclusive with ``workflow``.
+    :param workflow: query to run ad hoc, an object of
+        :func:`~airflow_provider_amc.client.workflows.workflow_definition`.
+    :param time_window_type: see :func:`window_fields`, also for the next three.
+    :param time_window_start: first moment of the window.
+    :param time_window_end: first moment after the window.
+    :param time_window_time_zone: zone of the window.
+    :param parameter_values: value by parameter name, see :func:`parameter_fields`.
+    :param workflow_execution_timeout_seconds: 900 to 86400; AMC's default is 21600.
+    :param dry_run: compile and check only.
+    :param skip_publish: do not write results to S3.
+    :param require_synthetic_data: use synthetic data only, which a sandbox needs.
+    :param disable_aggregation_controls: no privacy controls, with synthetic data only.
+    :param ignore_data_gaps: field of an older specification, still accepted.
+    :param advertisers: read data of these advertisers only: ``id``, ``type``, ``marketplaceId``.
+    :param extra: further fields by AMC's names; they win over the ones above.
+    :return: the body of the call.
+    :raises AmcValidationError: for everything AMC would refuse or misread.
+    """
+    body = execution_fields(
+        workflow_id=workflow_id,
+        workflow=workflow,
+        parameter_values=parameter_values,
+        workflow_execution_timeout_seconds=workflow_execution_timeout_seconds,
+    )
+    body.update(window_fields(time_window_type, time_window_start, time_window_end, time_window_time_zone))
+    options: dict[str, Any] = {
+        "dryRun": dry_run,
+        "skipPublish": skip_publish,
+        "requireSyntheticData": require_synthetic_data,
+        "disableAggregationControls": disable_aggregation_controls,
+        "ignoreDataGaps": ignore_data_gaps,
+        "advertisers": _advertisers(advertisers),
+    }
+    body.update({name: value for name, value in options.items() if value is not None})
+    body.update(extra or {})
+    return body
 
 
 def execution_fields(

@@ -19,6 +19,7 @@ from airflow_provider_amc.exceptions import (
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
+from airflow_provider_amc.operators.task_run import TaskRun
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from airflow_provider_amc.triggers.waiting import (
     BACKSTOP,
@@ -35,9 +36,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_amc.client.models import Execution
+    from airflow_provider_amc.operators.submission import Submission, Submitted
+
+#: What a retry and a cleared task do with an execution that an earlier try has started.
+_REATTACH = ("retry", "always", "never")
 
 #: Seconds to try to cancel when the task is killed: Airflow's supervisor kills the process for good after five.
 _KILL_PATIENCE = 4.0
+
+#: Seconds to try to look at an execution before the task defers; the triggerer looks again anyhow.
+_LOOK_PATIENCE = 5.0
 
 #: Range of AMC's own time-out of an execution in seconds (OpenAPI file of the workflow API).
 _AMC_TIMEOUT = (900, 86400)
@@ -49,6 +57,9 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
     The task succeeds when AMC reports SUCCEEDED, and fails with AMC's reason and the rendered query otherwise. The
     window is always stated: with ``window=`` and a helper of :mod:`airflow_provider_amc.windows`, with one of AMC's
     types, or with start and end.
+
+    A query is submitted once: a retry goes on with the execution that the try before it started, if that is still
+    active or has succeeded, also when its answer was lost (:mod:`airflow_provider_amc.operators.submission`).
 
     :param workflow_id: saved workflow to run. Give this or ``sql``. (templated)
     :param sql: AMC SQL to run ad hoc, or the name of a ``.sql`` file; comments and line breaks are taken out before it
@@ -75,6 +86,8 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         ``[amc] poll_interval`` (15).
     :param timeout: longest wait, seconds or timedelta. Default: 24 hours, or what ``execution_timeout`` leaves.
     :param cancel_on_kill: cancel the execution when the task is killed, or when the wait runs out of time.
+    :param reattach: which execution of an earlier try to go on with: ``retry`` (default) that of a try before a retry,
+        while a cleared task runs afresh; ``always`` also that from before a clear; ``never`` none.
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: the workflow execution id.
@@ -132,9 +145,14 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta | None = None,
         cancel_on_kill: bool = True,
+        reattach: str = "retry",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if reattach not in _REATTACH:
+            raise AmcValidationError(
+                f"Task {self.task_id}: reattach must be one of {', '.join(_REATTACH)}, got {reattach!r}."
+            )
         if (workflow_id is None) == (sql is None):
             raise AmcValidationError(
                 f"Task {self.task_id}: pass either workflow_id (a saved workflow) or sql (a query of the DAG), "
@@ -174,12 +192,14 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.cancel_on_kill = cancel_on_kill
+        self.reattach = reattach
         if workflow_id is not None and (fields := self.definition()):
             raise AmcValidationError(
                 f"Task {self.task_id}: {', '.join(fields)} describe a query of the DAG (sql=). Those of a saved workflow "
                 "are set where it is saved, with AmcCreateWorkflowOperator."
             )
         self._running: str | None = None
+        self._submission: Submission | None = None
         self._killed = False
 
     def execute(self, context: Context) -> str:
@@ -197,7 +217,9 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         allowed = time_allowed(self.timeout, self.execution_timeout)
         first, longest = poll_intervals(self.poll_interval)
 
-        execution = self._submit(sql, window)
+        query = None if self.workflow_id is None else self._saved_query()
+        submitted = self._submit(context, self._request(sql, window), query)
+        execution = submitted.execution
         self._running = execution.workflow_execution_id
         self.log.info(
             "AMC execution %s of %s is %s; instance %s, window %s",
@@ -210,13 +232,16 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         try:
             AmcWorkflowExecutionLink.persist(context, self.client, None, execution.workflow_execution_id)
         except Exception as error:
-            # Failing here would make Airflow submit the query again.
+            # Failing here would make Airflow try again.
             self.log.warning("There will be no link to the AMC console: %s", error)
         self._stop_if_killed()
         if not self.wait_for_completion:
             return execution.workflow_execution_id
-        deadline = time.time() + allowed
+        deadline = submitted.first_start + allowed
         if self.deferrable:
+            execution = self._looked_at(execution)
+            if execution.is_finished:
+                return self._conclude(execution, query)
             self.defer(
                 trigger=AmcWorkflowExecutionTrigger(
                     workflow_execution_id=execution.workflow_execution_id,
@@ -228,7 +253,8 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
                     cancel_on_kill=self.cancel_on_kill,
                 ),
                 method_name="execute_complete",
-                timeout=timedelta(seconds=allowed + BACKSTOP),
+                kwargs={"query": query},
+                timeout=timedelta(seconds=max(0.0, deadline - time.time()) + BACKSTOP),
             )
         try:
             finished = wait_here(
@@ -243,22 +269,29 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             if self.cancel_on_kill:
                 self._cancel("the deadline of the task has passed")
             raise
-        return self._conclude(finished)
+        return self._conclude(finished, query)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None, query: str | None = None) -> str:
         """Go on after the wait in the triggerer."""
         event = tell_history(event, self.log)
         execution_id = str(event["workflow_execution_id"])
         if event["status"] == "deadline":
             raise deadline_error(execution_id, event.get("execution_status"), event.get("problem"))
-        return self._conclude(finished_execution(self.client, event))
+        return self._conclude(finished_execution(self.client, event), query)
 
     def on_kill(self) -> None:
         """Cancel the execution when the task is killed while it holds a worker."""
         # An execution that is being submitted right now has no id yet: it is cancelled when it has one.
         self._killed = True
-        if self._running and self.cancel_on_kill:
+        if not self.cancel_on_kill:
+            return
+        if self._running:
             self._cancel("the task was killed", patience=_KILL_PATIENCE)
+        elif self._submission is not None:
+            try:
+                self._submission.cancel_open(self.client.with_patience(_KILL_PATIENCE))
+            except AmcError as error:
+                self.log.warning("Could not look for the AMC execution that was being submitted: %s", error)
 
     def _stop_if_killed(self) -> None:
         if not self._killed:
@@ -270,33 +303,78 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             workflow_execution_id=self._running,
         )
 
-    def _submit(self, sql: str | None, window: TimeWindow) -> Execution:
+    def _request(self, sql: str | None, window: TimeWindow) -> dict[str, Any]:
+        from airflow_provider_amc.client.executions import execution_request
         from airflow_provider_amc.client.workflows import workflow_definition
 
-        workflow = workflow_definition(sql_query=sql, **self.definition()) if sql is not None else None
+        return execution_request(
+            workflow_id=self.workflow_id,
+            workflow=workflow_definition(sql_query=sql, **self.definition()) if sql is not None else None,
+            time_window_type=window.type,
+            time_window_start=window.start,
+            time_window_end=window.end,
+            time_window_time_zone=window.time_zone,
+            parameter_values=self.parameter_values,
+            # A saved workflow's time limit is left for the key of the run, unless the user has named one.
+            workflow_execution_timeout_seconds=self._amc_timeout()
+            if sql is not None
+            else self.workflow_execution_timeout_seconds,
+            dry_run=self.validate_only or None,
+            skip_publish=self.skip_publish,
+            require_synthetic_data=self.require_synthetic_data,
+            disable_aggregation_controls=self.disable_aggregation_controls,
+            ignore_data_gaps=self.ignore_data_gaps,
+            advertisers=self.advertisers,
+        )
+
+    def _submit(self, context: Context, request: dict[str, Any], query: str | None) -> Submitted:
+        from airflow_provider_amc.operators.submission import INVISIBLE_SECONDS, Submission
+
+        task = TaskRun.of(context)
+        # How long it may take does not change what is asked for.
+        asked = {name: value for name, value in request.items() if name != "workflowExecutionTimeoutSeconds"}
+        key = task.key(
+            self.reattach,
+            {"request": asked, "query": query, "instance": self.client.instance_id},
+            detached=not self.wait_for_completion,
+        )
+        self._submission = Submission(
+            self.client,
+            request,
+            key,
+            since=task.since,
+            log=self.log,
+            store=context.get("task_state_store"),
+            settle=INVISIBLE_SECONDS - self.retry_delay.total_seconds() if task.is_retry else 0.0,
+            wanted_timeout=self._amc_timeout(),
+            cancel_outdated=self.cancel_on_kill,
+        )
         try:
-            return self.client.executions.create(
-                workflow_id=self.workflow_id,
-                workflow=workflow,
-                time_window_type=window.type,
-                time_window_start=window.start,
-                time_window_end=window.end,
-                time_window_time_zone=window.time_zone,
-                parameter_values=self.parameter_values,
-                workflow_execution_timeout_seconds=self._amc_timeout(),
-                dry_run=self.validate_only or None,
-                skip_publish=self.skip_publish,
-                require_synthetic_data=self.require_synthetic_data,
-                disable_aggregation_controls=self.disable_aggregation_controls,
-                ignore_data_gaps=self.ignore_data_gaps,
-                advertisers=self.advertisers,
-            )
+            return self._submission.run()
         except AmcUnknownOutcomeError as error:
-            # Airflow's retry would submit the query a second time.
+            if self._submission.is_marked:
+                raise
+            # A retry could not tell this run from those of others, and would submit it a second time.
             raise AirflowFailException(
-                f"{error} AMC may be running this query now. Look at the instance's executions in the AMC console, then "
-                "clear the task to submit it again."
+                f"{error} Its time limit was chosen by you, so it cannot be told from the runs of others. Look at the "
+                "instance's executions in the AMC console, then clear the task to submit it again. Without "
+                "workflow_execution_timeout_seconds such a run is found again by itself."
             ) from error
+
+    def _saved_query(self) -> str | None:
+        """A hash of the SQL of the saved workflow, as it is now."""
+        from airflow_provider_amc.client.run_key import digest
+
+        return digest(self.client.workflows.get(str(self.workflow_id)).sql_query, 16)
+
+    def _looked_at(self, execution: Execution) -> Execution:
+        """The execution as it is now: a wait that has ended already needs no triggerer."""
+        if execution.is_finished:
+            return execution
+        try:
+            return self.client.with_patience(_LOOK_PATIENCE).executions.get(execution.workflow_execution_id)
+        except AmcError:
+            return execution
 
     def _amc_timeout(self) -> int | None:
         if self.workflow_execution_timeout_seconds is not None:
@@ -306,10 +384,12 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         lowest, highest = _AMC_TIMEOUT
         return max(lowest, min(highest, int(time_allowed(self.timeout, self.execution_timeout))))
 
-    def _conclude(self, execution: Execution) -> str:
+    def _conclude(self, execution: Execution, query: str | None = None) -> str:
         from airflow_provider_amc.landing.origin import failure_of
 
         self._running = None
+        if query is not None:
+            self._tell_changed_query(execution, query)
         if not execution.is_succeeded:
             raise failure_of(execution, self._query_of(execution))
         self.log.info(
@@ -319,6 +399,21 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             ", ".join(column.name for column in execution.output_columns) or "no columns",
         )
         return execution.workflow_execution_id
+
+    def _tell_changed_query(self, execution: Execution, query: str) -> None:
+        from airflow_provider_amc.client.run_key import digest
+
+        try:
+            ran = self.client.executions.get(execution.workflow_execution_id, include_workflow=True).sql_query
+        except AmcError:
+            return
+        if ran is not None and digest(ran, 16) != query:
+            self.log.warning(
+                "The SQL of workflow %s was changed by someone between the check and the run: execution %s ran %s",
+                self.workflow_id,
+                execution.workflow_execution_id,
+                ran,
+            )
 
     def _query_of(self, execution: Execution) -> str | None:
         if self.sql is not None:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
@@ -67,7 +66,9 @@ class TestSubmission:
         execution_id = execute(parameter_values={"n": 3}).execute(task_context())
 
         (body,) = submitted(amc_default)
-        assert body["workflow"]["sqlQuery"] == ONE_LINE
+        sql, comment = body["workflow"]["sqlQuery"].split(" /* ")
+        assert sql == ONE_LINE
+        assert re.fullmatch(r"airflow_provider_amc key=[0-9a-f]{8}\.[0-9a-f]{16}\.[0-9a-f]{16} \*/", comment)
         assert body["parameterValues"] == {"n": "3"}
         assert (body["timeWindowType"], body["timeWindowTimeZone"]) == ("EXPLICIT", "UTC")
         assert (body["timeWindowStart"], body["timeWindowEnd"]) == ("2026-03-02T00:00:00", "2026-03-09T00:00:00")
@@ -118,13 +119,6 @@ class TestSubmission:
         execute(wait_for_completion=False, **arguments).execute(task_context())
         (body,) = submitted(amc_default)
         assert body.get("workflowExecutionTimeoutSeconds") == seconds
-
-    def test_lost_answer_is_never_followed_by_another_submission(self, amc_default: EmulatorServer) -> None:
-        amc_default.add_fault(operation="createWorkflowExecution", kind="lost_answer")
-        with pytest.raises(AirflowFailException, match="may be running this query"):
-            execute().execute(task_context())
-        assert len(submitted(amc_default)) == 1
-        assert len(statuses(amc_default)) == 1
 
     def test_throttled_submission_is_repeated(self, amc_default: EmulatorServer) -> None:
         amc_default.add_fault(
