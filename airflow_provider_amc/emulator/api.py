@@ -48,11 +48,10 @@ class Call:
     operation: Operation
     instance_id: str = ""
 
-    @property
-    def fault(self) -> Fault | None:
-        """The ordered failure that hits this call."""
-        fault: Fault | None = self.request.scope.get("amc.fault")
-        return fault
+    def fault(self, kind: str) -> Fault | None:
+        """The ordered failure of a kind that changes what this call does, if one hits it."""
+        faults: dict[str, Fault] = self.request.scope.get("amc.faults", {})
+        return faults.get(kind)
 
     def path(self, name: str) -> str:
         """A parameter of the path."""

@@ -26,8 +26,8 @@ _URLS_PER_PAGE = 5
 def _shown(call: Call, record: ExecutionRecord, *, include_workflow: bool) -> dict[str, Any]:
     by_the_spec = call.emulator.config.envelope == "wrapped"
     body = record.to_api(include_workflow=include_workflow, by_the_spec=by_the_spec)
-    if call.fault is not None and call.fault.kind == "unknown_status":
-        body["status"] = call.fault.value or "PUBLISHING"
+    if (fault := call.fault("unknown_status")) is not None:
+        body["status"] = fault.value or "PUBLISHING"
     return body
 
 
@@ -126,17 +126,14 @@ async def create_execution(call: Call) -> Response:
 
 
 def _order_failure(call: Call, record: ExecutionRecord) -> None:
-    fault = call.fault
-    if fault is None:
-        return
-    if fault.kind == "not_visible":
+    if (fault := call.fault("not_visible")) is not None:
         record.visible_from = record.created + (30.0 if fault.seconds is None else fault.seconds)
-    elif fault.kind == "duration":
+    if (fault := call.fault("duration")) is not None:
         record.planned_seconds = 60.0 if fault.seconds is None else fault.seconds
-    elif fault.kind == "fail":
+    if (fault := call.fault("fail")) is not None:
         record.forced_status = fault.value or "FAILED"
         record.forced_reason = fault.reason or "The workflow execution failed in the compute engine."
-        record.planned_seconds = fault.seconds
+        record.planned_seconds = record.planned_seconds if fault.seconds is None else fault.seconds
 
 
 async def list_executions(call: Call) -> Response:

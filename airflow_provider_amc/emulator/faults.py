@@ -46,6 +46,10 @@ _ONLY = {
     "fail": {"createworkflowexecution"},
     "unknown_status": {"createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"},
 }
+#: Kinds that change what a call does, and not how it is answered. One call can be hit by one of each.
+_WITHIN = ("revoked", "not_visible", "unknown_status", "duration", "fail")
+#: Kinds after which nothing is done.
+_PREVENTING = {"status", "token_expired", "terms", "reset"}
 #: What the access token and the terms do not guard, so that these kinds cannot hit it.
 _UNGUARDED = {"token", "authorize", "results", "unknown"}
 _GUARDED_KINDS = {"token_expired", "terms"}
@@ -216,19 +220,29 @@ class FaultBook:
             self._ordered = 0
             self._changed()
 
-    def take(self, operation: str) -> Fault | None:
-        """The fault that hits this call, if one does: the one ordered first. The call counts for all it concerns."""
+    def take(self, operation: str) -> tuple[Fault | None, dict[str, Fault]]:
+        """The faults that hit this call. The call counts for all it concerns.
+
+        :returns: what happens to its answer, if anything: the fault ordered first; and by kind what changes inside it.
+            Nothing changes inside a call that is not carried out.
+        """
         with self._lock:
             concerned = [fault for fault in self._faults if fault.concerns(operation)]
             if not concerned:
-                return None
+                return None, {}
             striking = [fault for fault in concerned if fault.strikes(self._seed)]
-            if striking:
-                striking[0].hits += 1
-                if striking[0].hits == striking[0].times:
-                    self._faults.remove(striking[0])
+            outer = next((fault for fault in striking if fault.kind not in _WITHIN), None)
+            inner: dict[str, Fault] = {}
+            if outer is None or outer.kind not in _PREVENTING or operation == "results":
+                for fault in striking:
+                    if fault.kind in _WITHIN:
+                        inner.setdefault(fault.kind, fault)
+            for fault in (*([outer] if outer is not None else []), *inner.values()):
+                fault.hits += 1
+                if fault.hits == fault.times:
+                    self._faults.remove(fault)
             self._changed()
-            return striking[0] if striking else None
+            return outer, inner
 
     def _changed(self) -> None:
         if self._keep is not None:

@@ -115,15 +115,14 @@ class Gateway:
                 message = {**message, "headers": [*message.get("headers", ()), *_identity(request_id)]}
             await send(message)
 
-        fault = None if control else self._emulator.faults.take(operation)
-        if fault is not None:
-            entry["fault"] = fault.kind
+        fault, scope["amc.faults"] = (None, {}) if control else self._emulator.faults.take(operation)
+        if fault is not None or scope["amc.faults"]:
+            entry["fault"] = fault.kind if fault is not None else next(iter(scope["amc.faults"]))
         await self._deliver(scope, _Replay(body, receive), answer, operation, fault)
 
     async def _deliver(self, scope: Scope, receive: _Replay, send: Send, operation: str, fault: Fault | None) -> None:
         kind = fault.kind if fault is not None else None
-        if fault is None or kind in ("revoked", "not_visible", "unknown_status", "duration", "fail"):
-            scope["amc.fault"] = fault
+        if fault is None:
             await self._app(scope, receive, send)
         elif kind == "status":
             await self._refuse(

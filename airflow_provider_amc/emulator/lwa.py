@@ -92,7 +92,7 @@ async def authorize(call: Call) -> Response:
 async def token(call: Call) -> Response:
     """Exchange a code or a refresh token for an access token."""
     fields = await _fields(call)
-    if call.fault is not None and call.fault.kind == "revoked":
+    if call.fault("revoked") is not None:
         raise revoked()
     grant_type = fields.get("grant_type")
     if not grant_type:

@@ -164,11 +164,14 @@ class Trouble:
         )
 
     def lost(self) -> str:
+        sql = "SELECT campaign FROM dsp_impressions GROUP BY campaign"
+        AmcHook().get_conn().workflows.create("saved", sql_query=sql)
         self.emulator.add_fault(operation="createWorkflowExecution", kind="lost_answer")
         return self.run(
             AmcExecuteWorkflowOperator,
-            sql="SELECT campaign FROM dsp_impressions GROUP BY campaign",
+            workflow_id="saved",
             window=last_days(7),
+            workflow_execution_timeout_seconds=1800,
         )
 
     def no_bucket(self) -> str:
@@ -209,7 +212,7 @@ WAYS: dict[str, Callable[[Trouble], str]] = {
         AmcCreateWorkflowOperator, workflow_id="reach", sql="SELECT campain FROM dsp_impressions GROUP BY campain"
     ),
     "did not finish in time": Trouble.deadline,
-    "AMC may be running this query now": Trouble.lost,
+    "Its time limit was chosen by you": Trouble.lost,
     "does not exist, or the connection 'aws_default' may not see it": Trouble.no_bucket,
     "does not fit into the existing table": Trouble.misfit,
 }

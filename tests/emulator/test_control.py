@@ -219,6 +219,17 @@ def test_forever_until_cleared(served):
     assert api.reporting("GET", "workflows").status_code == 200
 
 
+def test_one_call_can_be_lost_and_start_a_slow_execution_that_nobody_sees():
+    book = FaultBook()
+    specs = [{"kind": kind, "operation": "createWorkflowExecution"} for kind in ("duration", "status", "lost_answer")]
+    specs += [{"kind": "not_visible", "operation": "*"}, {"kind": "duration", "operation": "*"}]
+    book.add_all(specs)
+    taken = [book.take("createWorkflowExecution") for _ in range(4)]
+    told = [(outer and outer.kind, sorted(inner)) for outer, inner in taken]
+    # What is refused changes nothing inside; the next call is carried out, and its answer lost
+    assert told == [("status", []), ("lost_answer", ["duration", "not_visible"]), (None, ["duration"]), (None, [])]
+
+
 @pytest.mark.covers("switch", "seed")
 @pytest.mark.covers("rule", "faults with a probability are the same for the same seed")
 def test_probability_is_reproducible():
@@ -226,7 +237,7 @@ def test_probability_is_reproducible():
         book = FaultBook(seed)
         book.add({"kind": "status", "operation": "token", "times": None, "probability": 0.5})
         book.add({"kind": "status", "operation": "results", "times": None, "probability": 0.5})
-        return [book.take(one) is not None for _ in range(64) for one in ("token", *others)][:: 1 + len(others)]
+        return [book.take(one)[0] is not None for _ in range(64) for one in ("token", *others)][:: 1 + len(others)]
 
     assert hits(1) == hits(1) == hits(1, "results", "listWorkflows"), "other calls change nothing"
     assert hits(1) != hits(2)

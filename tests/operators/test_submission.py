@@ -340,7 +340,8 @@ class TestSavedWorkflow:
 
 
 def test_runs_that_are_left_alone_say_so(slow: EmulatorServer, client: AmcClient) -> None:
-    left, awaited = execute(wait_for_completion=False).execute(task_context()), submit()
+    left = execute(wait_for_completion=False).execute(task_context())
+    awaited = submit(task_context(ti={"task_id": "another"}))
     keys = {
         execution_id: RunKey.read(client.executions.get(execution_id, include_workflow=True).sql_query)
         for execution_id in (left, awaited)
