@@ -257,7 +257,7 @@ class CallBinder:
     def _frame(self, spec: exp.Expr, context: Context) -> str:
         def bound(key: str) -> str:
             edge, side = spec.args.get(key), spec.args.get(f"{key}_side") or ""
-            text = self._expressions.bind(edge, context).sql if isinstance(edge, exp.Expr) else str(edge)
+            text = self._expressions.bind(edge, context).sql if isinstance(edge, exp.Expression) else str(edge)
             return f"{text} {side}".strip()
 
         start, end = bound("start"), spec.args.get("end")

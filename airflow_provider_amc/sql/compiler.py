@@ -12,7 +12,7 @@ from sqlglot.errors import ParseError, TokenError
 from airflow_provider_amc.exceptions import AmcValidationError
 from airflow_provider_amc.sql import parameters
 from airflow_provider_amc.sql.coerce import Value
-from airflow_provider_amc.sql.dialect import AMC
+from airflow_provider_amc.sql.dialect import AmcCalls
 from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.one_line import PlacedToken, placed_tokens
 from airflow_provider_amc.sql.privacy import Privacy, controlled
@@ -62,7 +62,7 @@ def parse(sql: str) -> exp.Expr:
     tokens = _checked_tokens(sql)
     check_tokens(tokens)
     try:
-        trees = AMC().parse(sql)
+        trees = AmcCalls().parse(sql)
     except (ParseError, TokenError) as error:
         raise _from_sqlglot(error, tokens) from None
     except RecursionError:

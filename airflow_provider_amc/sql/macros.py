@@ -17,9 +17,9 @@ MACROS = (
     "amc_hash64(s) AS CAST(md5_number_lower(s) & 9223372036854775807 AS BIGINT)",
     # 'a=' has the empty value, 'a' has none; the last of equal keys counts
     """amc_str_to_map(s, pair, kv) AS map_from_entries(list_transform(list_filter(string_split(s, pair),
-        lambda e, i: NOT list_contains(list_transform(string_split(s, pair)[i + 1:], lambda r: string_split(r, kv)[1]), string_split(e, kv)[1])),
-        lambda e: {'k': string_split(e, kv)[1],
-                   'v': CASE WHEN len(string_split(e, kv)) > 1 THEN array_to_string(string_split(e, kv)[2:], kv) END}))""",
+        lambda amc_e, amc_i: NOT list_contains(list_transform(string_split(s, pair)[amc_i + 1:], lambda amc_r: string_split(amc_r, kv)[1]), string_split(amc_e, kv)[1])),
+        lambda amc_e: {'k': string_split(amc_e, kv)[1],
+                   'v': CASE WHEN len(string_split(amc_e, kv)) > 1 THEN array_to_string(string_split(amc_e, kv)[2:], kv) END}))""",
     """amc_locate(sought, s, start) AS CASE WHEN start < 1 THEN 0
         WHEN instr(substr(s, start), sought) = 0 THEN 0 ELSE instr(substr(s, start), sought) + start - 1 END""",
     """amc_substring(s, start, size) AS CASE WHEN size <= 0 THEN left(s, 0) ELSE substring(s, start, size) END""",
@@ -38,14 +38,14 @@ MACROS = (
         THEN make_timestamp(CAST(CAST(x AS DECIMAL(38, 6)) * 1000000 AS BIGINT)) ELSE make_timestamp(CAST(CAST(x AS DECIMAL(38, 3)) * 1000 AS BIGINT)) END""",
     "amc_array_cat(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE list_concat(a, b) END",
     # list_contains(list, NULL) is NULL, so NULLs have to be looked for by position
-    "amc_array_distinct(a) AS list_filter(a, lambda x, i: list_position(a, x) = i)",
-    "amc_array_complement(a, b) AS CASE WHEN b IS NULL THEN NULL ELSE list_filter(a, lambda x: list_position(b, x) IS NULL) END",
+    "amc_array_distinct(a) AS list_filter(a, lambda amc_x, amc_i: list_position(a, amc_x) = amc_i)",
+    "amc_array_complement(a, b) AS CASE WHEN b IS NULL THEN NULL ELSE list_filter(a, lambda amc_x: list_position(b, amc_x) IS NULL) END",
     """amc_array_intersect(a, b) AS CASE WHEN b IS NULL THEN NULL
-        ELSE list_filter(a, lambda x, i: list_position(b, x) IS NOT NULL AND list_position(a, x) = i) END""",
+        ELSE list_filter(a, lambda amc_x, amc_i: list_position(b, amc_x) IS NOT NULL AND list_position(a, amc_x) = amc_i) END""",
     "amc_array_union(a, b) AS amc_array_distinct(amc_array_cat(a, b))",
     # DuckDB takes a NULL between the elements for nothing
     "amc_array_to_string(a, s) AS CASE WHEN s IS NOT NULL THEN array_to_string(a, s) END",
-    "amc_array_remove(a, e) AS list_filter(a, lambda x: x IS DISTINCT FROM e)",
+    "amc_array_remove(a, e) AS list_filter(a, lambda amc_x: amc_x IS DISTINCT FROM e)",
     """amc_json_extract(j, p) AS CASE WHEN NOT json_valid(j) THEN NULL
         WHEN json_type(j, p) = 'NULL' THEN NULL
         WHEN json_type(j, p) = 'VARCHAR' THEN json_extract_string(j, p) ELSE CAST(json_extract(j, p) AS VARCHAR) END""",

@@ -29,7 +29,7 @@ template(
 )
 
 #: The DuckDB SQL of a regular-expression function, with {0} for the text, {1} for the pattern and {2} the replacement.
-_RE2_CALLS = {
+RE2_CALLS = {
     "similar": "regexp_full_match({0}, {1})",
     "regexp_substr": "nullif(regexp_extract({0}, {1}), '')",
     "regexp_split": "string_split_regex({0}, {1})",
@@ -61,7 +61,7 @@ def regular_expression(function: str, arguments: Sequence[Value], result: SqlTyp
     patterns = [quote_text(text) for text in (re2.text, re2.replacement) if text is not None]
 
     def fast(text: str) -> str:
-        return _RE2_CALLS[function].format(text, *patterns)
+        return RE2_CALLS[function].format(text, *patterns)
 
     def careful(text: str) -> str:
         doubts = [f"strlen({text}) <> length({text})"] if re2.ascii_only else []

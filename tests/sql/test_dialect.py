@@ -4,7 +4,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from airflow_provider_amc.sql import dialect
+from airflow_provider_amc.sql import dialect, transpile
 
 SQL = """SELECT a.campaign AS c, COUNT(DISTINCT user_id) AS users, CURRENT_DATE AS d
 FROM TABLE(EXTEND_TIME_WINDOW('dsp_impressions', 'P14D', 'P1D')) AS a
@@ -15,7 +15,8 @@ GROUP BY 1"""
 def test_the_dialect_is_known_by_its_name() -> None:
     tree = sqlglot.parse_one(SQL, dialect="amc")
     assert isinstance(tree, exp.Select)
-    assert isinstance(tree.expressions[1].this, exp.Anonymous)
+    assert isinstance(tree.expressions[1].this, exp.Count)
+    assert tree.find(transpile.CLASSES["SECONDS_BETWEEN"]) is not None
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,8 @@ def test_comments_do_not_nest_and_backslashes_are_characters() -> None:
 
 
 def test_places_are_those_of_the_text() -> None:
-    tree = sqlglot.parse_one(SQL, dialect="amc")
+    tree = dialect.AmcCalls().parse(SQL)[0]
+    assert tree is not None
     call = next(node for node in tree.find_all(exp.Anonymous) if node.name == "SECONDS_BETWEEN")
     assert str(dialect.place_in(SQL, call)) == "From line 3, column 7 to line 3, column 27"
     today = tree.find(exp.CurrentDate)

@@ -66,7 +66,10 @@ def test_functions_take_parameters_where_they_take_literals(function: str) -> No
 def test_arrays_choose_rows() -> None:
     data = with_rows("c, n", "'A', 1", "'B', 2", "'C', 3")
     sql = "SELECT c FROM t WHERE ARRAY_CONTAINS(CUSTOM_PARAMETER('names'), c) AND n >= CUSTOM_PARAMETER('least')"
-    declared = [{"name": "names", "dataType": _array("STRING")}, {"name": "least", "dataType": "INTEGER"}]
+    declared: list[dict[str, Any]] = [
+        {"name": "names", "dataType": _array("STRING")},
+        {"name": "least", "dataType": "INTEGER"},
+    ]
     assert rows(data + sql, parameters=declared, values={"names": ["A", "C"], "least": "2"}) == [("C",)]
 
 
