@@ -115,6 +115,8 @@ class Engine:
         config: dict[str, Any] = {"autoload_known_extensions": False, "autoinstall_known_extensions": False}
         # What does not fit into memory goes to files, else in the working directory: a user's repository, maybe
         config["temp_directory"] = str(Path(tempfile.gettempdir()) / f"amc-emulator-{uuid.uuid4().hex}")
+        # Memory that queries needed goes back to the system when they have ended
+        config["allocator_background_threads"] = True
         if impressions_of(scale) <= _ONE_THREAD_IMPRESSIONS:
             config["threads"] = 1
         self._connection = duckdb.connect(":memory:", config=config)

@@ -95,7 +95,7 @@ class Gateway:
         control = scope["path"].startswith(CONTROL_PREFIX)
         entry: dict[str, object] = {}
         if not control:
-            headers = masked_headers(scope["headers"])
+            headers = masked_headers(tuple(map(tuple, scope["headers"])))
             entry = self._emulator.log.add(
                 {
                     "time": zulu_millis(self._emulator.clock.now()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.emulator.outputcolumns import differences
 from airflow_provider_amc.emulator.owntables import OwnTables
+from airflow_provider_amc.emulator.priority import give_way
 
 if TYPE_CHECKING:
     import pyarrow
@@ -77,9 +79,15 @@ def privacy_controls(definition: dict[str, Any], *, instance_type: str, run: Run
 
 def default_engine(seed: int, scale: str | int, now: datetime) -> Engine:
     """The real engine; its libraries are imported here."""
-    from airflow_provider_amc.emulator.engine import Engine
 
-    return Engine(seed=seed, scale=scale, now=now)
+    def make() -> Engine:
+        from airflow_provider_amc.emulator.engine import Engine
+
+        return Engine(seed=seed, scale=scale, now=now)
+
+    # DuckDB's own threads inherit the priority of the thread that opens the database.
+    with ThreadPoolExecutor(1, thread_name_prefix="amc-engine", initializer=give_way) as maker:
+        return maker.submit(make).result()
 
 
 class Queries:

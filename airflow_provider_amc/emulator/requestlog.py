@@ -1,7 +1,12 @@
-"""The log of received requests, for tests that ask what a client really sent. Secrets are masked."""
+"""The log of received requests, for tests that ask what a client really sent. Secrets are masked.
+
+Requests of one client resemble each other, so that most of a request is kept once for many: the log stays small.
+"""
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import threading
 from collections import deque
@@ -11,6 +16,9 @@ from urllib.parse import parse_qsl
 MASK = "***"
 _CAPACITY = 10_000
 _BODY_LIMIT = 65_536
+#: Latest headers, queries and bodies that are kept once however often they come.
+_SHARED = 128
+_SHARED_BODY_LIMIT = 16_384
 _SECRET_FIELDS = {
     "client_secret",
     "refresh_token",
@@ -27,12 +35,14 @@ def _masked(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: MASK if name.lower() in _SECRET_FIELDS else value for name, value in fields.items()}
 
 
+@functools.lru_cache(_SHARED)
 def masked_query(query: str) -> dict[str, str]:
     """A query string as a mapping, signatures and codes masked."""
     return _masked(dict(parse_qsl(query, keep_blank_values=True)))
 
 
-def masked_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+@functools.lru_cache(_SHARED)
+def masked_headers(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
     """Request headers with lower-case names; a credential keeps only its scheme."""
     found: dict[str, str] = {}
     for raw_name, raw_value in headers:
@@ -43,9 +53,14 @@ def masked_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def masked_body(body: bytes, content_type: str) -> Any:
     """A request body as JSON or form fields, secrets masked; text when it is neither and holds no secret."""
+    body = body[:_BODY_LIMIT]
+    return _read_body(body, content_type) if len(body) > _SHARED_BODY_LIMIT else _shared_body(body, content_type)
+
+
+def _read_body(body: bytes, content_type: str) -> Any:
     if not body:
         return None
-    text = body[:_BODY_LIMIT].decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace")
     if "x-www-form-urlencoded" in content_type:
         return _masked(dict(parse_qsl(text, keep_blank_values=True)))
     try:
@@ -53,6 +68,9 @@ def masked_body(body: bytes, content_type: str) -> Any:
     except (ValueError, RecursionError):
         return MASK if any(name in text for name in ("secret", "token", "verifier")) else text
     return _masked(parsed) if isinstance(parsed, dict) else parsed
+
+
+_shared_body = functools.lru_cache(_SHARED)(_read_body)
 
 
 class RequestLog:
@@ -74,11 +92,16 @@ class RequestLog:
     def entries(self, operation: str | None = None) -> list[dict[str, Any]]:
         """The logged requests, all or those of one operation."""
         with self._lock:
-            return [
-                dict(entry)
+            chosen = [
+                entry
                 for entry in self._entries
                 if operation is None or str(entry["operation"]).lower() == operation.lower()
             ]
+        # What requests share must not change with one of them.
+        return [
+            {name: value if isinstance(value, str) else copy.deepcopy(value) for name, value in entry.items()}
+            for entry in chosen
+        ]
 
     def clear(self) -> None:
         """Forget them; the numbering starts again."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_amc.emulator.clock import VirtualClock
 from airflow_provider_amc.emulator.config import EmulatorConfig
 from airflow_provider_amc.emulator.jobs import Jobs
+from airflow_provider_amc.emulator.priority import give_way
 from airflow_provider_amc.emulator.queries import Queries, QueryError
 from airflow_provider_amc.emulator.record import ExecutionRecord
 from airflow_provider_amc.emulator.scheduler import Scheduler
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 60.0
 #: Compiled queries kept between validation and run; others are compiled again.
 _KEPT_COMPILED = 64
+#: Queries that are compiled at a time.
+_VALIDATORS = 2
 
 
 @dataclass
@@ -76,7 +79,9 @@ class ExecutionRunner:
         self._slots = Slots(config.max_running, config.max_running_account)
         self._wake = asyncio.Event()
         self._scheduler = Scheduler(store, self.submit)
-        self._pool = ThreadPoolExecutor(config.query_threads, thread_name_prefix="amc-query")
+        # Compiling is pure Python, which nobody else can run meanwhile: it must not wait for a core, nor behind queries.
+        self._validators = ThreadPoolExecutor(_VALIDATORS, thread_name_prefix="amc-validate")
+        self._pool = ThreadPoolExecutor(config.query_threads, thread_name_prefix="amc-query", initializer=give_way)
         for seq, body in store.unfinished_executions():
             record = ExecutionRecord.load(body)
             self._live[body["id"]] = _Live(seq, record)
@@ -136,7 +141,8 @@ class ExecutionRunner:
                 jobs.append(live.job)
         if jobs:
             await asyncio.wait(jobs, timeout=patience)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._validators, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -164,7 +170,7 @@ class ExecutionRunner:
             if now < valid_from:
                 return valid_from
             if live.job is None:
-                self._start_job(live, self._jobs.validate, live.record)
+                self._start_job(live, self._validators, self._jobs.validate, live.record)
             return None
         if record.dry_run:
             self._finish(live, "SUCCEEDED", None, record.validated)
@@ -192,7 +198,7 @@ class ExecutionRunner:
             return None
         if live.outcome is None:
             if live.job is None:
-                self._start_job(live, self._jobs.compute, live.record, live.compiled, live.interrupted)
+                self._start_job(live, self._pool, self._jobs.compute, live.record, live.compiled, live.interrupted)
             return None if planned <= record.timeout_seconds else deadline
         if now < ends:
             return min(ends, deadline)
@@ -227,10 +233,10 @@ class ExecutionRunner:
         return round(min(max(drawn, 15.0), 900.0), 3)
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
-    def _start_job(self, live: _Live, work: Callable[..., Any], *arguments: Any) -> None:
+    def _start_job(self, live: _Live, pool: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> None:
         loop = asyncio.get_running_loop()
         live.job_began = time.monotonic()
-        live.job = loop.run_in_executor(self._pool, work, *arguments)
+        live.job = loop.run_in_executor(pool, work, *arguments)
         live.job.add_done_callback(lambda job: self._job_done(live, job))
 
     def _job_done(self, live: _Live, job: asyncio.Future[Any]) -> None:

@@ -480,3 +480,11 @@ def test_requests_are_answered_while_queries_run(serve):
     )
     served.engine.gate.set()
     assert wait_for(lambda: api.control("GET", "health")["executions"].get("SUCCEEDED") == 2, "both to end")
+
+
+def test_a_logged_request_can_be_changed_without_changing_others(served, api):
+    for _ in range(2):
+        api.reporting("GET", "workflows", params={"limit": "5"})
+    first = served.server.requests_of("listWorkflows")[0]
+    first["query"]["limit"] = first["headers"]["host"] = "changed"
+    assert [one["query"] for one in served.server.requests_of("listWorkflows")] == [{"limit": "5"}] * 2
