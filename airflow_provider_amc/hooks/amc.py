@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _TEST_PATIENCE = 5.0
 _TEST_TIMEOUT = (5.0, 15.0)
 
-#: A trigger looks again by itself, and its threads are few: seconds for which one of its calls keeps trying.
-_TRIGGER_PATIENCE = 5.0
+#: Seconds for which a call of a trigger keeps trying: none, for it looks again by itself, when AMC wants it to, and a
+#: call that waits would hold one of its few threads.
+_TRIGGER_PATIENCE = 0.0
 
 #: Clients of the triggers of this process. Hundreds of them share a few connections, for as long as one is in use.
 _shared: weakref.WeakValueDictionary[tuple[ConnectionSettings, str | None], AmcClient] = weakref.WeakValueDictionary()

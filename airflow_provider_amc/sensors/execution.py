@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
+from airflow_provider_amc.triggers.history import History
 from airflow_provider_amc.triggers.waiting import (
     BACKSTOP,
     deadline_error,
@@ -73,6 +74,7 @@ class AmcWorkflowExecutionSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self._first_missed: float | None = None
+        self._created: str | None = None
 
     @cached_property
     def hook(self) -> AmcHook:
@@ -80,6 +82,10 @@ class AmcWorkflowExecutionSensor(BaseSensorOperator):
         from airflow_provider_amc.hooks.amc import AmcHook
 
         return AmcHook(self.amc_conn_id, instance_id=self.instance_id or None)
+
+    @cached_property
+    def _history(self) -> History:
+        return History(self.workflow_execution_id)
 
     def execute(self, context: Context) -> str:
         """Wait for the execution."""
@@ -102,6 +108,7 @@ class AmcWorkflowExecutionSensor(BaseSensorOperator):
                 deadline=time.time() + allowed,
                 # A sensor watches what others have started.
                 cancel_on_kill=False,
+                created=self._created,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=allowed + BACKSTOP),
@@ -137,7 +144,9 @@ class AmcWorkflowExecutionSensor(BaseSensorOperator):
                 "Could not look at AMC execution %s, will try again: %s", self.workflow_execution_id, error
             )
             return False
-        self.log.info("AMC execution %s is %s", self.workflow_execution_id, execution.raw_status)
+        self._created = execution.create_time.isoformat() if execution.create_time else None
+        if line := self._history.note(execution.raw_status, execution.status_reason):
+            self.log.info(line)
         if not execution.is_finished:
             return False
         self._conclude(execution)

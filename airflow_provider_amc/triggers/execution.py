@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_amc.exceptions import AmcNotFoundError
-from airflow_provider_amc.triggers.polling import next_interval
+from airflow_provider_amc.client.times import parse_time
+from airflow_provider_amc.triggers.history import History
+from airflow_provider_amc.triggers.shared import Seen, Wait, call, describe, looked_after
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
-    from airflow_provider_amc.client.models import Execution
 
-T = TypeVar("T")
+#: Seconds that a cancel may take when a user ends the task: Airflow gives ``on_kill`` of a trigger 30.
+_KILL_SECONDS = 20.0
 
-#: Seconds a cancel may take: Airflow gives ``on_kill`` of a trigger 30.
-_CANCEL_SECONDS = 20.0
+#: Seconds for the last calls of a wait that ran out of time. Airflow's own time-out comes later.
+_LAST_SECONDS = 120.0
 
-#: Seconds for which AMC may not show a new execution yet (seen by practitioners: up to 45).
-_INVISIBLE_SECONDS = 120.0
-
-# Threads of their own: a triggerer's default ones are shared with everything else in it. Cancels do not wait for polls.
-_POLLS = ThreadPoolExecutor(8, thread_name_prefix="amc-poll")
-_CANCELS = ThreadPoolExecutor(4, thread_name_prefix="amc-cancel")
+# Apart from the threads that poll: a cancel does not wait for polls.
+_CANCELS = ThreadPoolExecutor(16, thread_name_prefix="amc-cancel")
 
 
 class AmcWorkflowExecutionTrigger(BaseTrigger):
     """Wait until a workflow execution has finished, or the deadline has passed.
 
-    A poll that fails never ends the wait: AMC being away, throttling, or a refresh token that has to be renewed in the
+    All waits of a triggerer on one instance share their polls, see :mod:`airflow_provider_amc.triggers.shared`. A poll
+    that fails never ends the wait: AMC being away, throttling, or a refresh token that has to be renewed in the
     connection only delay the next look. The event is a dictionary with ``status`` (``finished``, ``deadline``, or
     ``missing`` when AMC says for two minutes that there is no such execution), ``workflow_execution_id``,
     ``execution_status``, ``status_reason``, ``history``, the status changes seen, and ``problem``, why the last look
     failed.
+
+    A triggerer that stops or dies leaves the execution running: the next one makes the trigger again, with the same
+    deadline.
 
     :param workflow_execution_id: the execution.
     :param instance_id: its AMC instance; ``None`` takes the connection's.
@@ -49,6 +50,8 @@ class AmcWorkflowExecutionTrigger(BaseTrigger):
         (Airflow 3.3 and later).
     :param started: wall-clock start of the wait, seconds since the epoch; kept when the trigger moves to another
         triggerer.
+    :param created: when AMC says that the execution was created (``createTime``), ISO 8601. Without it the first look
+        has to ask for this execution alone.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class AmcWorkflowExecutionTrigger(BaseTrigger):
         deadline: float | None = None,
         cancel_on_kill: bool = True,
         started: float | None = None,
+        created: str | None = None,
     ) -> None:
         super().__init__()
         self.workflow_execution_id = workflow_execution_id
@@ -72,6 +76,7 @@ class AmcWorkflowExecutionTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.started = time.time() if started is None else started
+        self.created = created
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give Airflow what it needs to make the trigger again; plain values only, no secrets."""
@@ -86,85 +91,98 @@ class AmcWorkflowExecutionTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
                 "started": self.started,
+                "created": self.created,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the execution until it has finished or the deadline has passed, then give one event."""
-        client: AmcClient | None = None
-        history: list[dict[str, str]] = []
-        last_problem = ""
-        while True:
-            await asyncio.sleep(self._delay())
-            try:
-                client = client or await self._client()
-                execution = await self._in_thread(_POLLS, client.executions.get, self.workflow_execution_id)
-            except Exception as error:
-                problem = f"{type(error).__name__}: {error}"
-                if problem != last_problem:
-                    self.log.warning(
-                        "Could not look at AMC execution %s, will try again: %s", self.workflow_execution_id, problem
-                    )
-                # A new client reads the connection again, where someone may have put new credentials.
-                last_problem, client = problem, None
-                if isinstance(error, AmcNotFoundError) and time.time() - self.started > _INVISIBLE_SECONDS:
-                    yield TriggerEvent(self._event("missing", history, problem=problem))
-                    return
-            else:
-                last_problem = ""
-                self._note(execution, history)
-                if execution.is_finished:
-                    yield TriggerEvent(self._event("finished", history, execution))
-                    return
-            if self.deadline is not None and time.time() >= self.deadline:
-                if self.cancel_on_kill:
-                    await self._cancel("the deadline of the task has passed")
-                yield TriggerEvent(self._event("deadline", history, problem=last_problem))
-                return
+        """Wait until the execution has finished or the deadline has passed, then give one event."""
+        yield TriggerEvent(await self._outcome())
 
     async def on_kill(self) -> None:
         """Cancel the execution when a user ends the deferred task (called by Airflow 3.3 and later)."""
         if self.cancel_on_kill:
-            await self._cancel("the task was ended by a user")
+            await self._cancel("the task was ended by a user", _KILL_SECONDS)
 
-    def _delay(self) -> float:
-        now = time.time()
-        delay = next_interval(now - self.started, self.poll_interval, self.poll_interval_max)
-        return delay if self.deadline is None else max(0.0, min(delay, self.deadline - now))
+    async def _outcome(self) -> dict[str, Any]:
+        history = History(self.workflow_execution_id)
+        wait = Wait(
+            self.workflow_execution_id,
+            created=parse_time(self.created),
+            started=self.started,
+            shortest=self.poll_interval,
+            longest=self.poll_interval_max,
+        )
+        with looked_after(wait, self.amc_conn_id, self.instance_id):
+            while (left := self._time_left()) is None or left > 0:
+                try:
+                    async with asyncio.timeout(left):
+                        await wait.change()
+                except TimeoutError:
+                    # The clock of the loop and that of the wall may differ: ask the latter again.
+                    continue
+                self._note(history, wait.seen)
+                if wait.seen is not None and wait.seen.finished:
+                    return self._event("finished", history, wait.seen)
+                if wait.missing:
+                    break
+        if wait.missing:
+            if self.cancel_on_kill:
+                await self._cancel("AMC does not show it", _KILL_SECONDS)
+            return self._event("missing", history, problem=wait.problem)
+        return await self._last_look(history, wait.problem)
 
-    async def _client(self) -> AmcClient:
+    async def _last_look(self, history: History, problem: str) -> dict[str, Any]:
+        """Cancel at the deadline; an execution that finished just before it has won."""
+        if (
+            self.cancel_on_kill
+            and await self._cancel("the deadline of the task has passed", _LAST_SECONDS) is not False
+        ):
+            return self._event("deadline", history, problem=problem)
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                client = await self._client(_LAST_SECONDS)
+                seen = Seen.of(await call(_CANCELS, client.executions.get, self.workflow_execution_id))
+        except Exception as error:
+            return self._event("deadline", history, problem=problem or describe(error))
+        self._note(history, seen)
+        return self._event("finished" if seen.finished else "deadline", history, seen)
+
+    def _time_left(self) -> float | None:
+        return None if self.deadline is None else self.deadline - time.time()
+
+    async def _client(self, patience: float) -> AmcClient:
         from airflow_provider_amc.hooks.amc import AmcHook
 
-        return await AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
+        client = await AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
+        return client.with_patience(patience)
 
-    @staticmethod
-    async def _in_thread(threads: ThreadPoolExecutor, call: Callable[[str], T], argument: str) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, call, argument)
+    def _note(self, history: History, seen: Seen | None) -> None:
+        if seen is not None and (line := history.note(seen.status, seen.reason)):
+            self.log.info(line)
 
-    def _note(self, execution: Execution, history: list[dict[str, str]]) -> None:
-        if not history or history[-1]["status"] != execution.raw_status:
-            history.append({"status": execution.raw_status, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-            self.log.info("AMC execution %s is %s", self.workflow_execution_id, execution.raw_status)
-
-    def _event(
-        self, status: str, history: list[dict[str, str]], execution: Execution | None = None, problem: str = ""
-    ) -> dict[str, Any]:
+    def _event(self, status: str, history: History, seen: Seen | None = None, problem: str = "") -> dict[str, Any]:
         return {
             "status": status,
             "workflow_execution_id": self.workflow_execution_id,
-            "execution_status": execution.raw_status if execution else (history[-1]["status"] if history else None),
-            "status_reason": execution.status_reason if execution else None,
-            "history": history,
+            "execution_status": seen.status if seen else history.status,
+            "status_reason": seen.reason if seen else None,
+            "history": history.told(),
             "problem": problem or None,
         }
 
-    async def _cancel(self, why: str) -> None:
+    async def _cancel(self, why: str, seconds: float) -> bool | None:
+        """Cancel the execution.
+
+        :returns: ``False`` when it had finished already, ``None`` when AMC could not be told.
+        """
         try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                client = (await self._client()).with_patience(_CANCEL_SECONDS)
-                done = await self._in_thread(_CANCELS, client.executions.cancel, self.workflow_execution_id)
+            async with asyncio.timeout(seconds):
+                client = await self._client(seconds)
+                done = await call(_CANCELS, client.executions.cancel, self.workflow_execution_id)
         except Exception as error:
-            self.log.warning("Could not cancel AMC execution %s: %s", self.workflow_execution_id, error)
-        else:
-            result = "cancelled" if done else "had finished already"
-            self.log.info("AMC execution %s %s: %s", self.workflow_execution_id, result, why)
+            self.log.warning("Could not cancel AMC execution %s: %s", self.workflow_execution_id, describe(error))
+            return None
+        result = "cancelled" if done else "had finished already"
+        self.log.info("AMC execution %s %s: %s", self.workflow_execution_id, result, why)
+        return done

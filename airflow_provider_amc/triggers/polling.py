@@ -11,15 +11,27 @@ _SHARE_OF_AGE = 0.1
 _JITTER = 0.1
 
 
-def next_interval(age: float, shortest: float, longest: float) -> float:
-    """Seconds until the next look at an execution.
+def interval(age: float, shortest: float, longest: float) -> float:
+    """Seconds between two looks at an execution.
 
     AMC answers some runs in under a minute and others in hours, and it throttles callers, so the interval grows with
     the age of the run.
 
     :param age: seconds since the wait began.
     :param shortest: first interval.
-    :param longest: interval that is never exceeded but for the jitter.
+    :param longest: interval that is never exceeded.
     """
-    interval = max(shortest, min(max(longest, shortest), age * _SHARE_OF_AGE))
-    return interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not for security
+    return max(shortest, min(max(longest, shortest), age * _SHARE_OF_AGE))
+
+
+def jitter(*, later: bool = False) -> float:
+    """A factor close to one, for an interval.
+
+    :param later: never below one, for a moment that somebody else has named.
+    """
+    return random.uniform(1.0 if later else 1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not for security
+
+
+def next_interval(age: float, shortest: float, longest: float) -> float:
+    """Seconds until the next look at an execution: :func:`interval` with jitter."""
+    return interval(age, shortest, longest) * jitter()

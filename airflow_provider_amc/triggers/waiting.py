@@ -16,6 +16,7 @@ from airflow_provider_amc.exceptions import (
     AmcNotFoundError,
     AmcValidationError,
 )
+from airflow_provider_amc.triggers.history import History, duration
 from airflow_provider_amc.triggers.polling import next_interval
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def wait_here(
     :raises AmcDeadlineError: the deadline has passed.
     """
     started = time.time()
-    status, problem = "", ""
+    history = History(workflow_execution_id)
+    problem = ""
     while True:
         try:
             execution = client.executions.get(workflow_execution_id)
@@ -99,14 +101,13 @@ def wait_here(
                 log.warning("Could not look at AMC execution %s, will try again: %s", workflow_execution_id, problem)
         else:
             problem = ""
-            if execution.raw_status != status:
-                status = execution.raw_status
-                log.info("AMC execution %s is %s", workflow_execution_id, status)
+            if line := history.note(execution.raw_status, execution.status_reason):
+                log.info(line)
             if execution.is_finished:
                 return execution
         now = time.time()
         if now >= deadline:
-            raise deadline_error(workflow_execution_id, status or None, problem)
+            raise deadline_error(workflow_execution_id, history.status, problem)
         time.sleep(max(0.0, min(next_interval(now - started, poll_interval, poll_interval_max), deadline - now)))
 
 
@@ -139,7 +140,15 @@ def tell_history(event: dict[str, Any] | None, log: logging.Logger | Any) -> dic
     if not event:
         raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
     for change in event.get("history") or ():
-        log.info("AMC execution %s was %s at %s", event["workflow_execution_id"], change["status"], change["at"])
+        lasted = change.get("seconds")
+        log.info(
+            "AMC execution %s was %s%s from %s%s",
+            event["workflow_execution_id"],
+            change["status"],
+            "" if lasted is None else f" for {duration(lasted)}",
+            change["at"],
+            f": {change['reason']}" if change.get("reason") else "",
+        )
     if event["status"] == "missing":
         raise AmcNotFoundError(
             f"AMC does not know the execution {event['workflow_execution_id']}: {event.get('problem')}"
