@@ -251,6 +251,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
                     poll_interval_max=longest,
                     deadline=deadline,
                     cancel_on_kill=self.cancel_on_kill,
+                    created=execution.create_time.isoformat() if execution.create_time else None,
                 ),
                 method_name="execute_complete",
                 kwargs={"query": query},

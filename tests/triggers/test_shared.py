@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_amc.emulator.server import EmulatorServer
@@ -414,6 +414,7 @@ ERRORS = [
 OUTAGES = st.lists(st.tuples(st.floats(0, 900), st.floats(1, 200), st.sampled_from(ERRORS)), max_size=3)
 
 
+@settings(max_examples=50)
 @given(
     stories=st.lists(STORIES, min_size=1, max_size=25),
     outages=OUTAGES,
