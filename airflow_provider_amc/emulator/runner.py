@@ -77,6 +77,7 @@ class ExecutionRunner:
         self._jobs = Jobs(config, queries, results)
         self._live: dict[str, _Live] = {}
         self._slots = Slots(config.max_running, config.max_running_account)
+        self._realistic = config.speed == "realistic"
         self._wake = asyncio.Event()
         self._scheduler = Scheduler(store, self.submit)
         # Compiling is pure Python, which nobody else can run meanwhile: it must not wait for a core, nor behind queries.
@@ -152,15 +153,43 @@ class ExecutionRunner:
         now = self._now()
         scheduled = self._scheduler.step(now)
         due = [] if scheduled is None else [scheduled]
-        for live in list(self._live.values()):
-            step = self._step_running if live.record.status == "RUNNING" else self._step_pending
-            moment = step(live, now)
+        blocked: set[str] = set()
+        for live in self._in_order():
+            moment = self._step_one(live, now, blocked)
             if moment is not None:
                 due.append(moment)
         wait = min(due, default=now + _LONGEST_WAIT_SECONDS) - now
         return max(0.0, min(wait, _LONGEST_WAIT_SECONDS))
 
-    def _step_pending(self, live: _Live, now: float) -> float | None:
+    def _in_order(self) -> list[_Live]:
+        """Those that run, then those that wait, in the order in which they may start."""
+        if not self._realistic:
+            return list(self._live.values())
+        return sorted(self._live.values(), key=lambda live: (live.record.status != "RUNNING", self._ready(live)))
+
+    def _ready(self, live: _Live) -> float:
+        validated = live.record.validated
+        return live.record.created + self._validation_delay(live.seq) if validated is None else validated
+
+    def _step_one(self, live: _Live, now: float, blocked: set[str]) -> float | None:
+        """The step of one execution.
+
+        :param blocked: instances on which something is late in real time only: it should have been checked by now, or
+            have ended. Others start when that is known, or a jump of the clock would change who is first.
+        """
+        record = live.record
+        if record.status == "RUNNING":
+            moment = self._step_running(live, now)
+        else:
+            moment = self._step_pending(live, now, free=record.instance_id not in blocked)
+        if self._realistic and live.outcome is None and not record.finished:
+            running = record.status == "RUNNING"
+            due = (record.started or now) + (record.planned_seconds or 0.0) if running else self._ready(live)
+            if now >= due and (running or record.validated is None):
+                blocked.add(record.instance_id)
+        return moment
+
+    def _step_pending(self, live: _Live, now: float, *, free: bool) -> float | None:
         record = live.record
         if live.outcome is not None:
             self._finish(live, *live.outcome, min(now, record.created + self._validation_delay(live.seq)))
@@ -176,10 +205,10 @@ class ExecutionRunner:
             self._finish(live, "SUCCEEDED", None, record.validated)
             return None
         # A clock that jumped over the start must not delay it: the run starts when it could have started.
-        free = self._slots.take(record.instance_id, record.validated)
-        if free is None:
+        begins = self._slots.take(record.instance_id, record.validated) if free else None
+        if begins is None:
             return None
-        start = min(now, free)
+        start = min(now, begins)
         record.status, record.started, record.updated = "RUNNING", start, start
         if record.planned_seconds is None:
             record.planned_seconds = self._duration(live.seq)

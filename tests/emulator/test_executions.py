@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 import threading
 from typing import Any
 
 import pytest
 
+from airflow_provider_amc.emulator.record import ExecutionRecord
 from tests.emulator.standin import StandIn
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -398,6 +400,26 @@ def test_queue_drains_in_virtual_time(serve):
 
 
 @pytest.mark.covers("rule", "workflowExecutionTimeoutSeconds")
+@pytest.mark.parametrize("steps", [[36_000], [7, 50, 13, 200, 1, 3_000, 36_000]])
+def test_queue_is_the_same_however_the_clock_moves(serve, steps):
+    """Starts and ends are those of a simulation of the queue, whatever threads did in which order."""
+    served = serve(speed="realistic", max_running=2, query_threads=4)
+    ids = [served.api.run()["workflowExecutionId"] for _ in range(9)]
+    for seconds in steps:
+        served.server.advance_clock(seconds)
+        served.api.control("GET", "health")
+    for one in ids:
+        assert served.api.until(one)["status"] == "SUCCEEDED"
+    store = served.server.emulator.store
+    records = [ExecutionRecord.load(body) for _, body in store.find_executions("amcemulator", ascending=True)]
+    assert len(records) == 9
+    free = [0.0, 0.0]
+    for record in sorted(records, key=lambda record: record.validated):
+        start = max(record.validated, heapq.heappop(free))
+        assert (record.started, record.ended) == (start, start + record.planned_seconds)
+        heapq.heappush(free, record.ended)
+
+
 def test_timeout_is_virtual(served):
     api = served.api
     served.server.add_fault(operation="createWorkflowExecution", kind="duration", seconds=5000)
