@@ -25,6 +25,12 @@ def deployment_name() -> str:
     return "airflow"
 
 
+def has_name_of_its_own() -> bool:
+    """Does the deployment have a name, and not the address that every Airflow has by default?"""
+    name = deployment_name()
+    return name != "airflow" and "://localhost" not in name
+
+
 @dataclass(frozen=True)
 class TaskRun:
     """One try of one task instance.
