@@ -326,7 +326,9 @@ class Engine:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    line = str(error).strip().splitlines()[0]
+    # A function in Python says what is wrong behind DuckDB's own words about it
+    return line.partition("executing the UDF: ")[2].partition(": ")[2] or line
 
 
 def _output_column(name: str, kind: SqlType, metric: bool) -> OutputColumn:

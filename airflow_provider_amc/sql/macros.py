@@ -35,7 +35,8 @@ MACROS = (
         THEN sign(x) * floor(CAST(abs(x) * pow(10, d) AS DECIMAL(38, 10))) / pow(10, d) ELSE x END""",
     # Up to the year 5138 in seconds; larger numbers are milliseconds
     """amc_epoch_to_timestamp(x) AS CASE WHEN abs(x) < 100000000000
-        THEN make_timestamp(CAST(CAST(x AS DECIMAL(38, 6)) * 1000000 AS BIGINT)) ELSE make_timestamp(CAST(CAST(x AS DECIMAL(38, 3)) * 1000 AS BIGINT)) END""",
+        THEN make_timestamp(CAST(CAST(x AS DECIMAL(38, 6)) * 1000000 AS BIGINT))
+        WHEN abs(x) < 200000000000000 THEN make_timestamp(CAST(CAST(x AS DECIMAL(38, 3)) * 1000 AS BIGINT)) END""",
     "amc_array_cat(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE list_concat(a, b) END",
     # list_contains(list, NULL) is NULL, so NULLs have to be looked for by position
     "amc_array_distinct(a) AS list_filter(a, lambda amc_x, amc_i: list_position(a, amc_x) = amc_i)",
@@ -49,6 +50,8 @@ MACROS = (
     """amc_json_extract(j, p) AS CASE WHEN NOT json_valid(j) THEN NULL
         WHEN json_type(j, p) = 'NULL' THEN NULL
         WHEN json_type(j, p) = 'VARCHAR' THEN json_extract_string(j, p) ELSE CAST(json_extract(j, p) AS VARCHAR) END""",
+    # A path with a wildcard finds several values, which become a JSON array
+    "amc_json_extract_all(j, p) AS CASE WHEN json_valid(j) THEN CAST(to_json(json_extract(j, p)) AS VARCHAR) END",
     # JSON stays JSON; any other text becomes a JSON string
     "amc_json_serialize(s) AS CASE WHEN json_valid(s) THEN CAST(json(s) AS VARCHAR) ELSE CAST(to_json(s) AS VARCHAR) END",
     # Fractions of decimals keep 17 digits after the point; the text form avoids digits that doubles make up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from airflow_provider_amc.sql.coerce import Value, quote_text, to_string, to_timestamp
@@ -17,8 +18,12 @@ template("LENGTH CHAR_LENGTH CHARACTER_LENGTH", "s", "CAST(length({0}) AS INTEGE
 _WHITE_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
 template("LTRIM", "s", f"ltrim({{0}}, {_WHITE_SPACE})", STRING)
 template("RTRIM", "s", f"rtrim({{0}}, {_WHITE_SPACE})", STRING)
-template("LEFT", "si", '"left"({0}, CASE WHEN {1} < 0 THEN 0 ELSE {1} END)', STRING)
-template("RIGHT", "si", '"right"({0}, CASE WHEN {1} < 0 THEN 0 ELSE {1} END)', STRING)
+template(
+    "LEFT", "si", '"left"({0}, CASE WHEN {1} < 0 THEN 0 WHEN {1} > 2147483647 THEN 2147483647 ELSE {1} END)', STRING
+)
+template(
+    "RIGHT", "si", '"right"({0}, CASE WHEN {1} < 0 THEN 0 WHEN {1} > 2147483647 THEN 2147483647 ELSE {1} END)', STRING
+)
 template("REPLACE", "sss", "replace({0}, {1}, {2})", STRING)
 template("INSTR STRPOS", "ss", "CAST(instr({0}, {1}) AS INTEGER)", INTEGER)
 template("MD5", "s", "md5({0})", STRING)
@@ -165,12 +170,17 @@ def _from_varbinary(arguments: Sequence[Value]) -> Value:
     return Value(pattern.format(arguments[0].sql), STRING)
 
 
+_JSON_PATH = re.compile(r"""\$(?:\.(?:"[^"]+"|[^.\[\]"]+)|\[(?:\d+|\*)\])*""")
+
+
 @define("JSON_EXTRACT", 2, 2)
 def _json_extract(arguments: Sequence[Value]) -> Value:
     text, path = read("JSON_EXTRACT", "ss", arguments)
-    if arguments[1].text is not None and not arguments[1].text.startswith("$"):
-        raise FunctionArgumentError(f"'{arguments[1].text}' is not a JSON path: it must start with '$'")
-    return Value(f"amc_json_extract({text.sql}, {path.sql})", STRING)
+    known = arguments[1].text
+    if known is not None and not _JSON_PATH.fullmatch(known):
+        raise FunctionArgumentError(f"'{known}' is not a JSON path such as '$.name' or '$.list[0]'")
+    function = "amc_json_extract_all" if known is not None and "*" in known else "amc_json_extract"
+    return Value(f"{function}({text.sql}, {path.sql})", STRING)
 
 
 @define("JSON_SERIALIZE", 1, 1)

@@ -449,6 +449,13 @@ def test_nothing_heavy_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_pattern_from_a_column_that_is_none_is_named(own_engine: Engine) -> None:
+    own_engine.load_table("patterns", [{"pattern": "[a-z]+"}, {"pattern": "(a"}])
+    with pytest.raises(AmcSqlError, match=r"Unclosed group near index 2 of the regular expression '\(a'") as caught:
+        rows(own_engine, "SELECT pattern FROM patterns WHERE 'abc' SIMILAR TO pattern GROUP BY 1")
+    assert "UDF" not in str(caught.value)
+
+
 def test_a_query_that_fails_or_is_stopped_behind_its_first_rows(own_engine: Engine) -> None:
     own_engine.load_table("many_rows", pa.table({"n": [1] * 200_000 + [2**62]}))
     compiled = own_engine.compile(
