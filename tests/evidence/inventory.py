@@ -112,6 +112,7 @@ STATEMENTS = {
         "DDL",
         "DML",
         "several statements",
+        "RANK alias in HAVING",
         "unknown table",
         "unknown column",
         "unknown function",
@@ -124,6 +125,7 @@ STATEMENTS = {
 RULES = {
     "Privacy": (
         "Aggregation thresholds",
+        "The level of an output column is that of the columns it is made of",
         "VERY_HIGH and INTERNAL columns are never shown",
         "Literals and parameters are not compared with HIGH and VERY_HIGH columns",
         "users are counted for each data source of a row",
@@ -152,7 +154,10 @@ RULES = {
         "parameterValues and default values",
         "outputColumns must fit the query",
         "too many queries over the same data and overlapping windows",
+        "disableAggregationControls gives output over synthetic data only",
+        "tables of a sandbox",
         "state is kept over a restart",
+        "loaded rows and faults are kept over a restart",
     ),
     "Time windows": (
         "explicit windows",
@@ -219,6 +224,7 @@ RULES_BY_FILE = {
     "emulator/test_lwa": "Access",
     "emulator/test_access": "Access",
     "emulator/": "Executions",
+    "sql/": "Expressions",
     "": "Other",
 }
 

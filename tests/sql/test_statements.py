@@ -97,6 +97,7 @@ REFUSED = [
     ("DDL", "CREATE TABLE mine AS SELECT campaign FROM dsp_impressions GROUP BY 1", 'Encountered "CREATE" at line 1, column 1'),
     ("DML", "DELETE FROM dsp_impressions", 'Encountered "DELETE" at line 1, column 1'),
     ("several statements", "SELECT COUNT(*) AS n FROM dsp_clicks; SELECT COUNT(*) AS n FROM dsp_clicks", "Only one statement"),
+    ("RANK alias in HAVING", "SELECT campaign, RANK() OVER (ORDER BY COUNT(*)) AS r FROM dsp_clicks GROUP BY campaign HAVING r < 2", "illegal in HAVING"),
     ("unknown table", "SELECT COUNT(*) AS n\nFROM nothing", "line 2, column 6.*Object 'nothing' not found"),
     ("unknown column", "SELECT COUNT(\n  nothing) AS n FROM dsp_clicks", "line 2, column 3.*Column 'nothing' not found"),
     ("unknown function", "SELECT MAX(SPLIT(campaign)) AS n FROM dsp_clicks", "No match found for function signature SPLIT"),

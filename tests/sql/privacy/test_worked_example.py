@@ -75,12 +75,14 @@ def test_without_controls(engine: Engine, sql: str) -> None:
 
 @both
 @pytest.mark.covers("rule", "privacyFilteringBehavior: REMOVE_ROWS")
+@pytest.mark.covers("rule", "the worked example of the documentation")
 def test_by_default_only_the_row_with_enough_users_of_both_metrics_stays(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode()) == [(1700, 700, "Android", "44444")]
 
 
 @both
 @pytest.mark.covers("rule", "privacyFilteringBehavior: REMOVE_VALUES")
+@pytest.mark.covers("rule", "the worked example of the documentation")
 def test_values_can_go_instead_of_rows(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode("REMOVE_VALUES")) == [
         (200, 100, "Android", None),
@@ -92,6 +94,7 @@ def test_values_can_go_instead_of_rows(engine: Engine, sql: str) -> None:
 
 @both
 @pytest.mark.covers("rule", "filteredMetricsDiscriminatorColumn")
+@pytest.mark.covers("rule", "the worked example of the documentation")
 def test_rows_that_lost_their_postal_code_are_merged(engine: Engine, sql: str) -> None:
     assert sorted_rows(engine, sql, Mode(discriminator=True)) == [
         (1100, 300, "iPhone", None, True),
