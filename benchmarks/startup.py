@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -72,6 +73,7 @@ def _inside() -> tuple[float, float, float]:
 def _moto_inside() -> float:
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     starts = []
     for _ in range(_INSIDE_STARTS):
         port = free_port()
