@@ -17,6 +17,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-emulator", description="Measure the emulator.")
     parser.add_argument("--only", help=f"parts to measure, of {','.join(_PARTS)}")
     parser.add_argument("--executions", type=int, default=10_000, help="executions between two weighings")
+    parser.add_argument("--warm-up", type=int, default=200, help="executions before the first weighing")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to poll")
     parser.add_argument("--scale", default="medium", help="size of the data while polling")
     parser.add_argument("--impressions", default="large", help="size of the data of the reach and frequency query")
@@ -36,7 +37,7 @@ def _figures(options: argparse.Namespace) -> Iterator[Figure]:
     if "startup" in wanted:
         yield from startup.measure()
     if "memory" in wanted:
-        yield from memory.measure(options.executions)
+        yield from memory.measure(options.executions, options.warm_up)
     if "latency" in wanted:
         yield from latency.measure(options.seconds, options.scale)
     if "privacy" in wanted:
