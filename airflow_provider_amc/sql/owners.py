@@ -88,12 +88,8 @@ def measures_of(fields: Sequence[Field]) -> list[Measured]:
 
 
 def _with_shares(field: Field, carried: Mapping[Measured, tuple[tuple[int, str], ...]]) -> Field:
-    """An output column that knows where the shares of its measures are kept."""
-    components = [
-        Carried(columns)
-        for one in field.lineage.components
-        if isinstance(one, Measured) and (columns := carried.get(one))
-    ]
+    """An output column that knows where the shares of its measures are kept; of a single user's there are none."""
+    components = [Carried(carried.get(one, ())) for one in field.lineage.components if isinstance(one, Measured)]
     return replace(field, lineage=replace(field.lineage, components=tuple(components)))
 
 

@@ -47,6 +47,8 @@ class QueryBinder:
         self.tracking = controls
         self.ctes: list[dict[str, Bound]] = []
         self._numbers = count()
+        #: Queries inside expressions by the id of their scope, which is kept for that, and their node.
+        self._subqueries: dict[tuple[int, exp.Expr], tuple[Scope, Bound]] = {}
         #: Items and columns of each SELECT, by the id of its node.
         self._selected: dict[int, tuple[Sequence[exp.Expr], Sequence[Field]]] = {}
         self.expressions = ExpressionBinder(self)
@@ -71,13 +73,19 @@ class QueryBinder:
     # --- queries -------------------------------------------------------------------------------------------------
 
     def subquery(self, node: exp.Expr, scope: Scope) -> Bound:
-        """Bind a query inside an expression; it may use the columns around it."""
-        tracking, self.tracking = self.tracking, False
-        try:
-            with self.expressions.apart():
-                return self.query(node, scope)
-        finally:
-            self.tracking = tracking
+        """Bind a query inside an expression; it may use the columns around it.
+
+        The same text at two places gives the same SQL, so that a GROUP BY is recognised in the select list.
+        """
+        key = id(scope), node
+        if key not in self._subqueries:
+            tracking, self.tracking = self.tracking, False
+            try:
+                with self.expressions.apart():
+                    self._subqueries[key] = scope, self.query(node, scope)
+            finally:
+                self.tracking = tracking
+        return self._subqueries[key][1]
 
     def final(self, node: exp.Expr) -> Bound:
         """Bind a whole query; with privacy controls on, its rows know the numbers of users behind them.

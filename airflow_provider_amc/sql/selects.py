@@ -108,13 +108,14 @@ def distinct_rows(bound: Bound, final: bool) -> Bound:
     single = frozenset(field.lineage.user for field in bound.fields if field.lineage.user is not None)
     measured: list[Field] = []
     for field, column in zip(bound.fields, columns, strict=True):
-        measures: list[Measured | Carried] = [
-            Measured("", "", frozenset(owner for owner, _ in one.columns), (one,))
-            for one in field.lineage.components
-            if isinstance(one, Carried)
+        carried = [one for one in field.lineage.components if isinstance(one, Carried)]
+        measures = [
+            Measured("", "", frozenset(owner for owner, _ in one.columns), (one,)) for one in carried if one.columns
         ]
-        if field.metric and field.lineage.aggregate and not measures:
-            measures.append(Measured(column, "", field.lineage.owners))
+        alone = frozenset(number for number in field.lineage.owners if not bound.owners[number].many)
+        if len(carried) == 1 and alone and field.type.is_number:
+            # A single user added all of it
+            measures.append(Measured(column, "", alone))
         measured.append(replace(field, lineage=replace(field.lineage, components=tuple(measures))))
     groups = Groups(f" FROM ({bound.sql}) AS q", columns, owners, single, final)
     wanted = measures_of([field for field in measured if field.metric or not final])
@@ -232,11 +233,11 @@ def _share_item(bound: Bound, field: Field, place: int, number: int | None) -> s
     if number is None:
         return "NULL"
     components = field.lineage.components[place : place + 1]
-    if components and isinstance(components[0], Carried):
-        return components[0].column(number) or "NULL"
+    carried = components[0].column(number) if components and isinstance(components[0], Carried) else None
     owner, value = bound.owners[number], quote_name(field.column)
-    if owner.many or place or number not in field.lineage.owners or not field.type.is_number:
-        return "NULL"
+    known = components and not owner.many and number in field.lineage.owners and field.type.is_number
+    if carried is not None or not known:
+        return carried or "NULL"
     user = quote_name(owner.column)
     share = f"[{{'u': {user}, 'v': CAST({value} AS DOUBLE)}}]"
     return f"CASE WHEN {user} IS NOT NULL AND {value} IS NOT NULL THEN {share} END"

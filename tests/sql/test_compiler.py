@@ -78,6 +78,8 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("SELECT COUNT(*) AS n, (1) AS k, -7 AS z FROM impressions GROUP BY k, 3", [(4, 1, -7)]),
         # an alias wins over a column of the same name
         ("SELECT IF(campaign = 'A', 'one', 'one') AS campaign, COUNT(*) AS n FROM impressions GROUP BY campaign", [("one", 4)]),
+        ("SELECT IF(campaign IN (SELECT campaign FROM clicks), 'both', 'one') AS k, COUNT(*) AS n FROM impressions GROUP BY 1",
+         [("both", 2), ("one", 2)]),
         # a name with its table is no alias
         ("SELECT SUM(i.impressions) AS campaign FROM impressions i GROUP BY i.campaign", [(12,), (3,)]),
         ("SELECT campaign, SUM(impressions) AS i FROM impressions GROUP BY campaign HAVING i > 5", [("B", 12)]),

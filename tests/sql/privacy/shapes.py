@@ -100,17 +100,32 @@ class _Column:
     :param kind: ``text``, ``integer`` or ``real``.
     :param domain: columns of the same domain may be joined.
     :param hidden: may it never be shown?
+    :param calculated: may it be something else than one SUM or COUNT?
     """
 
     kind: str
     domain: str
     hidden: bool = False
+    calculated: bool = False
 
 
 @dataclass(frozen=True)
 class _Shape:
+    """What a query gives.
+
+    :param aggregated: may it be shown?
+    :param single: has a row one user of a table at most? Of such rows the engine keeps no parts: where they are merged
+        with others, it takes the value of a metric for what the user added, which it is not if it was calculated.
+    """
+
     columns: dict[str, _Column]
     aggregated: bool
+    single: bool
+
+    @property
+    def keeps_parts(self) -> bool:
+        """Is all that is known of users in the values?"""
+        return not (self.single and any(column.calculated for column in self.columns.values()))
 
 
 _DOMAINS = {"segment_name": "campaign"}
@@ -123,7 +138,7 @@ def _table_shape(name: str, left_out: Collection[str]) -> _Shape:
         for column in COLUMNS[name]
         if column not in left_out
     }
-    return _Shape(columns, False)
+    return _Shape(columns, False, True)
 
 
 #: Kinds of the columns of a query.
@@ -165,9 +180,9 @@ class Example:
 def examples(draw: Draw) -> Example:
     """Rows, and a query of up to four levels over them."""
     # Columns that ask for a hundred users only where there are blocks of them; most queries would take one
-    hundred = draw(st.integers(0, 2)) == 0
+    hundred = draw(st.booleans())
     left_out = {"segment_id"} if hundred else {"segment_id", "postal_code", "bid_price"}
-    known = {name: _table_shape(name, left_out) for name in TABLES}
+    known = {name: _table_shape(name, left_out) for name in TABLES[: 2 if hundred else None]}
     ctes: list[tuple[str, Body]] = []
     for number in range(draw(st.integers(0, 3))):
         body, shape = _body(draw, known, draw(_slots()), final=False)
@@ -185,17 +200,19 @@ def _body(draw: Draw, known: dict[str, _Shape], slots: _Slots, *, final: bool) -
     body: Body
     body, shape = sides[0]
     for side, other in sides[1:]:
-        everything = draw(st.booleans()) or "real" in slots
-        body = Union(body, side, everything)
-        columns = {
-            name: column if column.domain == other.columns[name].domain else replace(column, domain=name)
+        both = {
+            name: _Column(
+                column.kind,
+                column.domain if column.domain == other.columns[name].domain else name,
+                column.hidden or other.columns[name].hidden,
+                column.calculated or other.columns[name].calculated,
+            )
             for name, column in shape.columns.items()
         }
-        columns = {
-            name: replace(column, hidden=column.hidden or other.columns[name].hidden)
-            for name, column in columns.items()
-        }
-        shape = _Shape(columns, shape.aggregated and other.aggregated)
+        united = _Shape(both, shape.aggregated and other.aggregated, shape.single or other.single)
+        if not united.keeps_parts:
+            break
+        body, shape = Union(body, side, draw(st.booleans()) or "real" in slots), united
     return body, shape
 
 
@@ -237,12 +254,21 @@ class _Builder:
             group = tuple(dict.fromkeys(keys)) or None
         items = tuple(Item(f"c{number}", value) for number, value in enumerate(values))
         having = () if plain or not self._chance(6) else (self._having(group or ()),)
-        select = Select(items, source, joins, where, group, having, distinct)
         columns = {
-            item.name: _Column(kind, self._domain(item.value, item.name), self._hidden(item.value))
+            item.name: _Column(
+                kind,
+                self._domain(item.value, item.name),
+                self._hidden(item.value),
+                kind != "text" and item.value not in (group or ()) and self._calculated(item.value),
+            )
             for item, kind in zip(items, slots, strict=True)
         }
-        return select, _Shape(columns, aggregated or not plain or distinct)
+        by_user = any(isinstance(key, Col) and self._columns[key].domain == "user_id" for key in group or ())
+        single = by_user or (plain and any(self._known[name].single for name in self._sources))
+        shape = _Shape(columns, aggregated or not plain or distinct, single)
+        distinct = distinct and shape.keeps_parts
+        select = Select(items, source, joins, where, group, having, distinct)
+        return select, replace(shape, aggregated=aggregated or not plain or distinct)
 
     # --- FROM ----------------------------------------------------------------------------------------------------
 
@@ -250,7 +276,7 @@ class _Builder:
         names = list(self._known)
         # What was made last matters most
         later = [name for name in names if name not in TABLES]
-        weighted = [name for name in names if name != "segment_metadata"] * 2 + ["segment_metadata"] + later * 5
+        weighted = 2 * [name for name in names if name != "segment_metadata"] + names + 4 * later
         sources: list[Source] = []
         joins: list[Join] = []
         for number in range(self._pick(1, 1, 1, 2, 2, 3)):
@@ -323,7 +349,8 @@ class _Builder:
         numbers = self._of("integer", *(["real"] if kind == "real" else []), hidden=True)
         if not numbers or self._chance(10):
             return Num(self._pick(0, 1, 2))
-        first: Value = self._pick(*numbers)
+        strict = [column for column in numbers if self._columns[column].domain == "bid_price"]
+        first: Value = self._pick(*numbers, *strict * 2)
         match self._pick("", "", "", "", "", "calc", "coalesce", "case"):
             case "calc":
                 return Calc(str(self._pick("+", "-", "*")), first, self._pick(*numbers, Num(1), Num(2)))
@@ -384,6 +411,14 @@ class _Builder:
     def _domain(self, value: Value, name: str) -> str:
         inner = value.argument if isinstance(value, Agg) else value
         return self._columns[inner].domain if isinstance(inner, Col) else name
+
+    def _calculated(self, value: Value) -> bool:
+        match value:
+            case Col():
+                return self._columns[value].calculated
+            case Coalesce((first, Num())):
+                return self._calculated(first)
+        return isinstance(value, Calc | Coalesce | Case)
 
     def _hidden(self, value: Value) -> bool:
         match value:

@@ -30,7 +30,7 @@ MODES = [
 
 @pytest.mark.covers("rule", "Aggregation thresholds")
 @settings(
-    max_examples=int(_EXAMPLES) if _EXAMPLES else settings().max_examples,
+    max_examples=int(_EXAMPLES or 60),
     derandomize=not _EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
