@@ -49,11 +49,15 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f} {unit}".strip()
 
 
-def show(figures: Iterable[Figure]) -> bool:
-    """Print the table and tell whether every figure is reached."""
-    table = Table(title="AMC emulator", caption=f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
-    for title in ("what", "measured", "reach", "peer", "ratio", "ok", "circumstances"):
-        table.add_column(title, justify="left" if title in ("what", "peer", "circumstances") else "right")
+def show(figures: Iterable[Figure], title: str = "AMC emulator") -> bool:
+    """Print the table and tell whether every figure is reached.
+
+    :param figures: its rows.
+    :param title: of the table.
+    """
+    table = Table(title=title, caption=f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
+    for column in ("what", "measured", "reach", "peer", "ratio", "ok", "circumstances"):
+        table.add_column(column, justify="left" if column in ("what", "peer", "circumstances") else "right")
     good = True
     for figure in figures:
         limit = ""

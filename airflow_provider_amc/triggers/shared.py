@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from airflow_provider_amc.exceptions import (
@@ -198,9 +199,7 @@ class Poller:
                 wait.due = now + wait.interval * factor
 
     async def _connect(self) -> AmcClient:
-        # Importing takes a while, which the event loop does not have.
-        await call(_THREADS, importlib.import_module, "airflow_provider_amc.client.amc")
-        hooks = await call(_THREADS, importlib.import_module, "airflow_provider_amc.hooks.amc")
+        hooks = await call(_THREADS, _import_hook)
         client: AmcClient = await hooks.AmcHook(self._amc_conn_id, instance_id=self._instance_id).aget_conn()
         return client
 
@@ -326,6 +325,13 @@ async def call(threads: ThreadPoolExecutor, function: Callable[..., T], *argumen
 def describe(error: BaseException) -> str:
     """Name an error in one line."""
     return f"{type(error).__name__}: {error}"
+
+
+def _import_hook() -> ModuleType:
+    """Import what a connection needs. That takes a while, which an event loop does not have."""
+    for name in ("airflow.providers.common.compat.connection", "airflow_provider_amc.client.amc"):
+        importlib.import_module(name)
+    return importlib.import_module("airflow_provider_amc.hooks.amc")
 
 
 def _read_list(client: AmcClient, since: datetime, due: set[str], wanted: set[str], found: dict[str, Seen]) -> None:

@@ -217,6 +217,22 @@ def test_complete_dag(
     assert len(rows) == manifest["rows"] > 0
 
 
+@README.executed("Retries and clears")
+def test_retry_policy(blocks: list[Block], amc_default: EmulatorServer, project: Path) -> None:
+    """AMC refuses the first call; without the policy the second try would succeed."""
+    from airflow_provider_amc.retry import AMC_RETRY_POLICY
+
+    (whole,) = README.blocks_of("A complete DAG")
+    head, _, _ = whole.text.partition("    to_s3 = ")
+    (argument,) = [line for line in head.splitlines() if "default_args=" in line]
+    head = head.replace(argument, "    default_args={**default_args, 'retry_delay': timedelta(0)},")
+    head = head.replace("with DAG(", f"{blocks[0].text}\nwith DAG(").replace('dag_id="', 'dag_id="policy_')
+    amc_default.add_fault(operation="createWorkflowExecution", kind="status", status=403)
+    state = runpy.run_path(str(save(head, project)))["dag"].test().state
+    assert state == ("failed" if AMC_RETRY_POLICY else "success")
+    assert len(amc_default.requests_of("createWorkflowExecution")) == (1 if AMC_RETRY_POLICY else 2)
+
+
 def executed_once(instance_id: str | None = None) -> str:
     """Run a small query to its end; give the execution's id."""
     from airflow_provider_amc.hooks.amc import AmcHook

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
+from airflow_provider_amc.triggers import shared
 from airflow_provider_amc.windows import last_days
 from tests.tasks import deferred, task_context
 
@@ -32,7 +33,7 @@ def test_wait_survives_an_outage_and_three_token_lifetimes(
         )
         context = task_context()
         trigger: Any = deferred(operator, context).trigger
-        warning = mocker.patch.object(trigger.log, "warning")
+        warning = mocker.patch.object(shared.log, "warning")
 
         async def wait_through_an_outage() -> Any:
             failed = asyncio.Event()
