@@ -126,6 +126,8 @@ class QueryBinder:
         self.ctes.append({})
         parts: list[str] = []
         for cte in with_clause.expressions:
+            if cte.alias.lower() in self.ctes[-1]:
+                raise self.error(cte.args["alias"], f"Duplicate name '{cte.alias}' in WITH")
             bound = self.renamed(cte, self.query(cte.this))
             self.ctes[-1][cte.alias.lower()] = bound
             parts.append(f"{quote_name(cte.alias)}({', '.join(bound.columns)}) AS ({bound.sql})")
@@ -335,8 +337,12 @@ class QueryBinder:
             target = items[position - 1]
             target = target.this if isinstance(target, exp.Alias) else target
             context = replace(context, aliases=None)
-        bare = isinstance(part, exp.Column) and part.args.get("table") is None
-        named = context.aliases.get(part.name.lower()) if context.aliases and bare else None
+        bare = isinstance(part.unnest(), exp.Column) and part.unnest().args.get("table") is None
+        named = context.aliases.get(part.unnest().name.lower()) if context.aliases and bare else None
+        if context.aliases and not bare:
+            # Inside an expression a column wins over an alias
+            hidden = {name: item for name, item in context.aliases.items() if not context.scope.holding(name)}
+            context = replace(context, aliases=hidden)
         if has_aggregate(target) or (named is not None and has_aggregate(named)):
             raise self.error(part, "Aggregate expression is illegal in GROUP BY clause")
         value = self.expressions.bind(target, context)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from airflow_provider_amc.sql.calls import is_aggregate_call
 from airflow_provider_amc.sql.dialect import error_at, place_in, word_before
 from airflow_provider_amc.sql.errors import AmcSqlError, Place
 from airflow_provider_amc.sql.one_line import PlacedToken, TokenKind, placed_tokens
@@ -385,6 +386,17 @@ def _check_window_spec(sql: str, node: exp.WindowSpec) -> None:
         raise _refusal(sql, node.parent or node, "GROUPS is not supported", "GROUPS")
 
 
+def _check_window(sql: str, node: exp.Window) -> None:
+    """Refuse window functions where rows are joined or inside other functions over rows."""
+    around = node.parent
+    while around is not None and not isinstance(around, exp.Query):
+        if isinstance(around, exp.Join):
+            raise error_at(sql, node, "Windowed aggregate expression is illegal in ON clause")
+        if isinstance(around, exp.Window) or is_aggregate_call(around):
+            raise error_at(sql, node, "Aggregate expressions cannot be nested")
+        around = around.parent
+
+
 def _check_filter(sql: str, node: exp.Filter) -> None:
     place = place_in(sql, node.expression)
     if place is not None and word_before(sql, node.expression, "WHERE") == place:
@@ -419,6 +431,7 @@ _CHECKS: dict[type[exp.Expr], Callable[[str, Any], None]] = {
     exp.WithinGroup: _check_within,
     exp.Identifier: _check_identifier,
     exp.Join: _check_join,
+    exp.Window: _check_window,
     exp.WindowSpec: _check_window_spec,
     exp.Filter: _check_filter,
     exp.Anonymous: _check_call,

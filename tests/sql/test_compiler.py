@@ -80,6 +80,10 @@ def run(database: Any, sql: str, **kwargs: Any) -> list[tuple[Any, ...]]:
         ("SELECT IF(campaign = 'A', 'one', 'one') AS campaign, COUNT(*) AS n FROM impressions GROUP BY campaign", [("one", 4)]),
         ("SELECT IF(campaign IN (SELECT campaign FROM clicks), 'both', 'one') AS k, COUNT(*) AS n FROM impressions GROUP BY 1",
          [("both", 2), ("one", 2)]),
+        # but inside an expression the column does
+        ("SELECT LOWER(campaign) AS campaign, COUNT(*) AS n FROM impressions GROUP BY LOWER(campaign)", [("a", 2), ("b", 2)]),
+        ("SELECT UPPER(c.campaign) AS k, MAX(clicks) AS m FROM clicks c GROUP BY CONCAT(k, '!'), UPPER(campaign)", [("A", 1), ("C", 1)]),
+        ("SELECT CONCAT(campaign, '') AS campaign, MAX(clicks) AS m FROM clicks GROUP BY (campaign)", [("A", 1), ("C", 1)]),
         # a name with its table is no alias
         ("SELECT SUM(i.impressions) AS campaign FROM impressions i GROUP BY i.campaign", [(12,), (3,)]),
         ("SELECT campaign, SUM(impressions) AS i FROM impressions GROUP BY campaign HAVING i > 5", [("B", 12)]),
