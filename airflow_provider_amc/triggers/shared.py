@@ -94,8 +94,8 @@ class Wait:
         self.seen: Seen | None = None
         self.problem = ""
         self.missing = False
-        self.shortest = shortest
-        self._started, self._longest = started, longest
+        self.shortest, self.longest = shortest, longest
+        self._started = started
         self._missed_since: float | None = None
         self._changed = asyncio.Event()
         self.due = 0.0
@@ -108,7 +108,7 @@ class Wait:
     @property
     def interval(self) -> float:
         """Seconds between two looks at this age."""
-        return interval(max(0.0, time.time() - self._started), self.shortest, self._longest)
+        return interval(max(0.0, time.time() - self._started), self.shortest, self.longest)
 
     def show(self, seen: Seen) -> None:
         """Take what a look showed."""
@@ -141,7 +141,8 @@ class Poller:
         self._sooner = asyncio.Event()
         self._not_before = 0.0
         self._client: AmcClient | None = None
-        self._failures, self._kind = 0, ""
+        self._failures = 0
+        self._told: set[str] = set()
         # In a context of its own: what it logs does not belong to the task that happened to wait first.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
@@ -265,15 +266,16 @@ class Poller:
         if retry_after is not None:
             pause = max(pause, min(retry_after, _MOST_RETRY_AFTER) * jitter(later=True))
         elif isinstance(error, AmcThrottledError):
-            pause *= 2 ** min(self._failures - 1, 3)
+            longest = max((wait.longest for wait in self._waits), default=0.0)
+            pause = max(pause, min(pause * 2 ** min(self._failures - 1, 10), longest))
         self._not_before = self._loop.time() + pause
         text = describe(error)
         for wait in self._waits:
             wait.problem = text
         # Ids of requests differ from look to look, so the texts of one outage do too.
         kind = f"{type(error).__name__} {getattr(error, 'http_status', None)}"
-        if kind != self._kind:
-            self._kind = kind
+        if kind not in self._told:
+            self._told.add(kind)
             log.warning(
                 "Could not look at %d AMC executions of instance %s with the connection %s; trying again until it works "
                 "or they run out of time: %s",
@@ -286,7 +288,8 @@ class Poller:
     def _worked(self) -> None:
         if self._failures:
             log.info("AMC answers again for the connection %s after %d failed looks", self._amc_conn_id, self._failures)
-        self._failures, self._kind = 0, ""
+        self._failures = 0
+        self._told.clear()
 
 
 _pollers: dict[tuple[asyncio.AbstractEventLoop, str, str | None], Poller] = {}

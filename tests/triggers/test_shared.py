@@ -219,6 +219,31 @@ def test_a_restarted_triggerer_keeps_the_deadline_and_looks_soon() -> None:
     assert amc.runs["b"].status == "CANCELLED"
 
 
+def test_the_message_of_a_cancel_arrives() -> None:
+    """Airflow calls ``on_kill`` only when the message says that a user ended the task."""
+    amc = FakeAmc([Run("a")])
+
+    async def scenario() -> tuple[Any, ...]:
+        task = asyncio.ensure_future(ending(trigger("a", deadline=1_000.0)))
+        await asyncio.sleep(100.0)
+        task.cancel("ended by a user")
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            return error.args
+        raise AssertionError("The trigger was not cancelled.")
+
+    assert run(scenario(), amc) == ("ended by a user",)
+
+
+def test_a_kill_takes_seconds_although_amc_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> float:
+        await trigger("a").on_kill()
+        return asyncio.get_running_loop().time()
+
+    assert run(scenario(), FakeAmc([Run("a")]), lambda: 500.0) == pytest.approx(20.0)
+
+
 # --- the end of a wait ---------------------------------------------------------------------------------------------
 
 
@@ -270,16 +295,18 @@ def between(start: float, end: float, error: Exception, *kinds: str) -> Any:
     return lambda now, kind: error if start <= now < end and (not kinds or kind in kinds) else None
 
 
-def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_once_for_each_kind_of_error(caplog: pytest.LogCaptureFixture) -> None:
     amc = FakeAmc([Run(f"e{number}", ends=100.0) for number in range(50)])
+    errors = itertools.cycle([AmcTransientError, AmcThrottledError])
     texts = iter(range(10_000))
-    amc.trouble = lambda now, kind: AmcTransientError(f"Request {next(texts)}: gone") if now < 3_000.0 else None
+    amc.trouble = lambda now, kind: next(errors)(f"Request {next(texts)}: gone") if now < 3_000.0 else None
     with caplog.at_level(logging.INFO, logger=shared.__name__):
         ended = run(all_of(*(trigger(one) for one in amc.runs)), amc)
     assert {status for status, _, _ in ended} == {"finished"}
     assert max(at for _, at, _ in ended) <= 3_000.0 + 132.0
-    first, last = caplog.messages
+    first, second, last = caplog.messages
     assert "Could not look at 50 AMC executions of instance amcinstance" in first
+    assert "AmcThrottledError" in second
     assert "AMC answers again" in last
 
 
