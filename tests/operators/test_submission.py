@@ -218,6 +218,7 @@ class TestLostAnswer:
             patched.setattr(submission.Submission, "_looked_for", _dies_at_the_second_look())
             with pytest.raises(Killed):
                 execute().execute(task_context(task_state_store=store))
+        slow.advance_clock(1)
         (first,) = statuses(client)
         assert submit(task_context(ti=RETRY, task_state_store=store)) == first
         assert len(slow.requests_of(POST)) == 1
