@@ -43,12 +43,10 @@ class Submitted:
     """An execution of this task.
 
     :param execution: as AMC showed it last.
-    :param adopted: was it there already?
     :param first_start: when the task first asked for it, seconds since the epoch.
     """
 
     execution: Execution
-    adopted: bool
     first_start: float
 
 
@@ -121,10 +119,10 @@ class Submission:
                 execution.raw_status,
             )
             self._remember(execution)
-            return Submitted(execution, True, self._first_start)
+            return Submitted(execution, self._first_start)
         execution = self._submitted()
         self._remember(execution)
-        return Submitted(execution, False, self._first_start)
+        return Submitted(execution, self._first_start)
 
     def cancel_open(self, client: AmcClient) -> None:
         """Cancel what a create call without an answer may have started, as far as AMC shows it.

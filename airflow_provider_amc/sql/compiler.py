@@ -131,6 +131,8 @@ def compile_query(
         raise AmcSqlError("The SQL query is nested too deeply.") from None
     if privacy is not None:
         if not bound.aggregated:
-            raise AmcSqlError("The final output of the query must be aggregated: use GROUP BY or aggregate functions.")
+            items = tree.selects if isinstance(tree, exp.Query) else []
+            what = "The final output of the query must be aggregated: use GROUP BY or aggregate functions."
+            raise binder.error(items[0] if items else tree, what)
         bound = controlled(bound, privacy)
     return Compiled(binder.sources.with_reads(bound.sql), bound.fields, tuple(binder.sources.tables), bound.aggregated)

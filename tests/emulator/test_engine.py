@@ -235,10 +235,18 @@ def test_parameters(engine: Engine) -> None:
         rows(engine, sql, input_parameters=declared, parameter_values={})
 
 
-def test_a_standard_instance_wants_aggregated_output(engine: Engine) -> None:
-    sql = "SELECT campaign FROM dsp_impressions"
-    with pytest.raises(AmcSqlError, match="must be aggregated"):
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("SELECT campaign FROM dsp_impressions", (1, 8)),
+        ("WITH c AS (SELECT campaign FROM dsp_clicks)\nSELECT\n  campaign FROM c", (3, 3)),
+        ("SELECT campaign FROM dsp_impressions UNION ALL SELECT campaign FROM dsp_clicks", (1, 8)),
+    ],
+)
+def test_a_standard_instance_wants_aggregated_output(engine: Engine, sql: str, place: tuple[int, int]) -> None:
+    with pytest.raises(AmcSqlError, match=rf"line {place[0]}, column {place[1]} .*must be aggregated") as caught:
         engine.compile(sql)
+    assert (caught.value.line, caught.value.column) == place
     assert engine.compile(sql, privacy=None).output_columns[0].name == "campaign"
 
 
