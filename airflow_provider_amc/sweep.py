@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_amc.client.run_key import RunKey
-from airflow_provider_amc.operators.task_run import TaskRun, deployment_name
+from airflow_provider_amc.operators.task_run import REATTACH, TaskRun, deployment_name
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _WAITING = (
     "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule",
 )  # fmt: skip
-_REATTACH = ("retry", "always", "never")
 
 
 def waiting_keys() -> frozenset[tuple[str, str]]:
@@ -37,7 +36,7 @@ def waiting_keys() -> frozenset[tuple[str, str]]:
     with create_session() as session:
         for row in session.execute(query):
             task = TaskRun(**dict(zip(columns, row, strict=True)), since=datetime.now(UTC))
-            for reattach in _REATTACH:
+            for reattach in REATTACH:
                 key = task.key(reattach, None)
                 keys.add((key.deployment, key.task))
     return frozenset(keys)

@@ -19,7 +19,7 @@ from airflow_provider_amc.exceptions import (
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
-from airflow_provider_amc.operators.task_run import TaskRun
+from airflow_provider_amc.operators.task_run import REATTACH, TaskRun
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from airflow_provider_amc.triggers.waiting import (
     BACKSTOP,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.client.models import Execution
     from airflow_provider_amc.operators.submission import Submission, Submitted
-
-#: What a retry and a cleared task do with an execution that an earlier try has started.
-_REATTACH = ("retry", "always", "never")
 
 #: Seconds to try to cancel when the task is killed: Airflow's supervisor kills the process for good after five.
 _KILL_PATIENCE = 4.0
@@ -149,9 +146,9 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if reattach not in _REATTACH:
+        if reattach not in REATTACH:
             raise AmcValidationError(
-                f"Task {self.task_id}: reattach must be one of {', '.join(_REATTACH)}, got {reattach!r}."
+                f"Task {self.task_id}: reattach must be one of {', '.join(REATTACH)}, got {reattach!r}."
             )
         if (workflow_id is None) == (sql is None):
             raise AmcValidationError(

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from airflow_provider_amc.client.run_key import RunKey
 
 
+#: Which executions of earlier tries a task goes on with, see :meth:`TaskRun.identity`.
+REATTACH = ("retry", "always", "never")
+
+
 def deployment_name() -> str:
     """Name of this Airflow deployment: ``[amc] deployment_name``, else the base URL of its server."""
     from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
