@@ -30,8 +30,11 @@ CURRENT = (
     "apache-airflow-providers-common-compat",
     "apache-airflow-providers-common-sql",
     "apache-airflow-providers-duckdb",
+    "apache-airflow-providers-common-io",
     "apache-airflow-providers-http",
+    "apache-airflow-providers-openlineage",
     "apache-airflow-providers-postgres",
+    "apache-airflow-providers-snowflake",
     "apache-airflow-providers-standard",
     "boto3",
     "botocore",
@@ -46,7 +49,7 @@ CURRENT = (
 )
 #: Nothing published after this moment enters a lock file. Move it forward to take newer releases.
 TODAY = "2026-11-15"
-EXTRAS = ("duckdb", "emulator", "postgres")
+EXTRAS = ("duckdb", "emulator", "object-storage", "openlineage", "postgres", "redshift", "snowflake")
 
 
 @dataclass(frozen=True)
