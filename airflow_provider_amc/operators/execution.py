@@ -326,7 +326,8 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         )
 
     def _submit(self, context: Context, request: dict[str, Any], query: str | None) -> Submitted:
-        from airflow_provider_amc.operators.submission import INVISIBLE_SECONDS, Submission
+        from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+        from airflow_provider_amc.operators.submission import Submission
 
         task = TaskRun.of(context)
         # How long it may take does not change what is asked for.

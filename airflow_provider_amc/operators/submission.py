@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.client.run_key import RunKey
 from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError, AmcUnknownOutcomeError
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 #: Name under which the task state store remembers the submission.
 STORE_KEY = "amc_execution"
-#: Seconds for which AMC may not show a new execution (seen by practitioners: up to 45), and between two looks.
-INVISIBLE_SECONDS = 90.0
+#: Seconds between two looks for an execution that may be invisible yet.
 _LOOK_SECONDS = 5.0
 #: Create calls of one try; each of them lost its answer and was not found.
 _MOST_CALLS = 3

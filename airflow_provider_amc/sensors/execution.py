@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.client.models import Execution
     from airflow_provider_amc.hooks.amc import AmcHook
-
-
-#: Seconds for which AMC may not show a new execution yet (seen by practitioners: up to 45).
-_INVISIBLE_SECONDS = 60.0
 
 
 class AmcWorkflowExecutionSensor(BaseSensorOperator):
@@ -158,7 +155,7 @@ class AmcWorkflowExecutionSensor(BaseSensorOperator):
             return False
         now = time.monotonic()
         self._first_missed = self._first_missed or now
-        return now - self._first_missed < _INVISIBLE_SECONDS
+        return now - self._first_missed < INVISIBLE_SECONDS
 
     def _conclude(self, execution: Execution) -> None:
         from airflow_provider_amc.landing.origin import failure_of

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import (
     AmcAuthenticationError,
     AmcInvalidRequestError,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-#: Seconds for which AMC may not show a new execution yet (seen by practitioners: up to 45).
-INVISIBLE_SECONDS = 120.0
 
 #: Seconds before the oldest creation time from which executions are listed: AMC compares whole seconds.
 _MARGIN = timedelta(seconds=60)

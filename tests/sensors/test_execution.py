@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import AmcExecutionFailedError, AmcNotFoundError
 from airflow_provider_amc.hooks.amc import AmcHook
@@ -93,7 +94,7 @@ def test_unknown_execution(amc_default: EmulatorServer, mocker: Any) -> None:
     waiting = sensor("0000")
     clock = mocker.patch("airflow_provider_amc.sensors.execution.time.monotonic", return_value=1000.0)
     assert waiting.poke(task_context()) is False
-    clock.return_value += 61
+    clock.return_value += INVISIBLE_SECONDS + 1
     with pytest.raises(AmcNotFoundError, match="does not exist"):
         waiting.poke(task_context())
 
