@@ -82,7 +82,7 @@ def emulator(
         typer.Option(
             metavar="NAME=VALUE",
             help="Where sources about AMC disagree: unknown_id_status=400|404, not_ready_status=404|400, "
-            "terms_status=403|401, workflow_validation=create|async, z_suffix=accept|reject, "
+            "terms_status=403|401, scope_status=403|401, workflow_validation=create|async, z_suffix=accept|reject, "
             "instances_page_size=100|10, overlap_limit=N. May be repeated.",
         ),
     ] = None,
@@ -115,7 +115,9 @@ def emulator(
 
 
 _SWITCHES = {
-    **dict.fromkeys(("unknown_id_status", "not_ready_status", "terms_status", "instances_page_size"), int),
+    **dict.fromkeys(
+        ("unknown_id_status", "not_ready_status", "terms_status", "scope_status", "instances_page_size"), int
+    ),
     **dict.fromkeys(("workflow_validation", "z_suffix"), str),
     "overlap_limit": int,
 }

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_amc.emulator.api import Call, Operation
 from airflow_provider_amc.emulator.config import ACCOUNT_ID, ADVERTISER_TYPES, MARKETPLACE_ID
-from airflow_provider_amc.emulator.errors import amc_error, bad_request
+from airflow_provider_amc.emulator.errors import CONNECTIONS, amc_error, bad_request
 
 _INSTANCES = "application/vnd.amcinstances.v1+json"
 _CONNECTIONS = "application/vnd.amcaudiencesconnections.v1+json"
@@ -96,7 +96,15 @@ async def list_advertisers(call: Call) -> Response:
 
 
 OPERATIONS = (
-    Operation("listAccounts", "GET", "/amc/accounts", list_accounts, spec_media_type=_CONNECTIONS, headers="client"),
+    Operation(
+        "listAccounts",
+        "GET",
+        "/amc/accounts",
+        list_accounts,
+        spec_media_type=_CONNECTIONS,
+        headers="client",
+        errors=CONNECTIONS,
+    ),
     Operation("listInstances", "GET", "/amc/instances", list_instances, spec_media_type=_INSTANCES),
     Operation("getInstance", "GET", "/amc/instances/{instance_id}", get_instance, spec_media_type=_INSTANCES),
     Operation(

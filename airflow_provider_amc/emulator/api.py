@@ -13,10 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_amc.emulator import signing
-from airflow_provider_amc.emulator.config import ACCOUNT_ID, CLIENT_ID, MARKETPLACE_ID
+from airflow_provider_amc.emulator.config import ACCOUNT_ID, CAMPAIGN_SCOPE, CLIENT_ID, MARKETPLACE_ID
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import (
+    REPORTING,
     ApiError,
+    amc_error,
     authentication_failed,
     bad_request,
     gateway_error,
@@ -28,7 +30,6 @@ JSON = "application/json"
 OCTETS = "application/octet-stream"
 _PAGE_LIMIT = 100
 _LAST_POSITION = 2**63 - 1
-_SCOPE = "advertising::campaign_management"
 _STATUSES = frozenset({400, 401, 403, 429, 500})
 _ID = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -90,16 +91,18 @@ class Call:
         return {name: body} if self.emulator.config.envelope == "wrapped" else body
 
     # -- pages -----------------------------------------------------------------------------------------------------
-    def limit(self, default: int | None = None) -> int:
+    def limit(self, default: int | None = None, name: str = "limit") -> int:
         """Entries of a page.
 
+        :param default: entries when the call names no number.
+        :param name: the parameter: ``limit``, or ``maxResults`` in the newer APIs.
         :raises ApiError: 400 unless it is a number from 1 to 100.
         """
-        text = self.query("limit")
+        text = self.query(name)
         if text is None:
             return default or self.emulator.config.default_page_size
         if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= _PAGE_LIMIT:
-            raise bad_request(f"Invalid value '{text}' for limit: expected a number from 1 to {_PAGE_LIMIT}.")
+            raise bad_request(f"Invalid value '{text}' for {name}: expected a number from 1 to {_PAGE_LIMIT}.")
         return int(text)
 
     def after(self) -> int | None:
@@ -146,6 +149,9 @@ class Operation:
     :param media_type: content type of the recorded answers.
     :param spec_media_type: content type of Amazon's OpenAPI file, where it differs.
     :param headers: headers that are checked: ``amc`` for all, ``client`` for token and client id only, ``none``.
+    :param scopes: what the user must have granted.
+    :param errors: the shape of its errors, see :mod:`airflow_provider_amc.emulator.errors`.
+    :param known_statuses: error statuses that Amazon's OpenAPI file names, where they are not the usual ones.
     """
 
     id: str
@@ -155,6 +161,9 @@ class Operation:
     media_type: str = JSON
     spec_media_type: str | None = None
     headers: str = "amc"
+    scopes: tuple[str, ...] = (CAMPAIGN_SCOPE,)
+    errors: str = REPORTING
+    known_statuses: frozenset[int] | None = None
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +177,8 @@ class Operation:
     @property
     def statuses(self) -> frozenset[int]:
         """Error statuses that Amazon's OpenAPI files name for it; gateways in front of AMC know more of them."""
+        if self.known_statuses is not None:
+            return self.known_statuses
         single = self.path.endswith(("}", "/downloadUrls", "/advertisers"))
         return _STATUSES | ({404} if single else set()) | ({415} if self.id == "getInstance" else set())
 
@@ -188,8 +199,8 @@ def check_headers(call: Call) -> None:
         raise authentication_failed()
     if headers.get("amazon-advertising-api-clientid") != claims["client_id"] or claims["client_id"] != CLIENT_ID:
         raise authentication_failed()
-    if _SCOPE not in claims["scope"].split():
-        raise unauthorized_request()
+    if not set(operation.scopes) <= set(claims["scope"].split()):
+        raise amc_error(call.emulator.config.scope_status, "Unauthorized request.")
     if operation.headers == "amc":
         _check_account(call)
 

@@ -14,14 +14,19 @@ from airflow_provider_amc.emulator.data.scale import parse_scale
 CLIENT_ID = "amzn1.application-oa2-client.emulator"
 CLIENT_SECRET = "emulator-secret"
 REFRESH_TOKEN = "Atzr|emulator"
+#: A refresh token of a user who has not granted the scope for audiences and uploads.
+REPORTING_REFRESH_TOKEN = "Atzr|emulator-reporting"
 ACCOUNT_ID = "ENTITYEMULATOR01"
 MARKETPLACE_ID = "ATVPDKIKX0DER"
 #: Kinds of advertisers in AMC.
 ADVERTISER_TYPES = ("DISPLAY", "SAS", "SPONSORED_ADS")
 STANDARD_INSTANCE = "amcemulator"
 SANDBOX_INSTANCE = "amcsandbox"
-#: Scopes of the refresh token that is valid from the start.
-DEFAULT_SCOPES = ("advertising::campaign_management", "advertising::audiences")
+CAMPAIGN_SCOPE = "advertising::campaign_management"
+#: Needed in addition for advertiser audiences and advertiser data upload.
+AUDIENCES_SCOPE = "advertising::audiences"
+#: Scopes of the refresh tokens that are valid from the start.
+GRANTED_SCOPES = {REFRESH_TOKEN: (CAMPAIGN_SCOPE, AUDIENCES_SCOPE), REPORTING_REFRESH_TOKEN: (CAMPAIGN_SCOPE,)}
 
 _INSTANCE_ID = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 
@@ -49,6 +54,7 @@ class EmulatorConfig:
     :param unknown_id_status: 400 as observed, or 404 as in the OpenAPI files.
     :param not_ready_status: status of ``downloadUrls`` before there is a result, 404 or 400.
     :param terms_status: status of the terms-not-accepted error, 403 or 401.
+    :param scope_status: status of a call for which the user has not granted the scope, 403 or 401.
     :param workflow_validation: ``create`` refuses bad SQL when a workflow is created, ``async`` accepts it and rejects
         its executions.
     :param z_suffix: ``accept`` or ``reject`` the ``Z`` behind the times of an execution window.
@@ -76,6 +82,7 @@ class EmulatorConfig:
     unknown_id_status: int = 400
     not_ready_status: int = 404
     terms_status: int = 403
+    scope_status: int = 403
     workflow_validation: str = "create"
     z_suffix: str = "accept"
     overlap_limit: int | None = None
@@ -91,6 +98,7 @@ class EmulatorConfig:
         self._one_of("unknown_id_status", 400, 404)
         self._one_of("not_ready_status", 404, 400)
         self._one_of("terms_status", 403, 401)
+        self._one_of("scope_status", 403, 401)
         self._one_of("workflow_validation", "create", "async")
         self._one_of("z_suffix", "accept", "reject")
         for name in ("rows_per_file", "max_running", "max_running_account", "url_lifetime", "token_lifetime"):

@@ -1,7 +1,8 @@
 """Errors in the shapes of Amazon's services.
 
-Which shape belongs where: reporting and instances ``{code, details}``, accounts ``{message, requestId}``, the Ads
-gateway's 401 ``{code, details, requestId}``, the API gateway ``{message}``, Login with Amazon
+Which shape belongs where: reporting and instances ``{code, details}``, accounts and connections of audiences
+``{message, requestId}``, advertiser audiences ``{message}``, advertiser data upload ``{code, details, errors,
+requestId}``, the Ads gateway's 401 ``{code, details, requestId}``, the API gateway ``{message}``, Login with Amazon
 ``{error, error_description}`` (AMC API documentation, "Errors"; recorded responses in Amazon's Postman collection).
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+#: Shapes of the errors of a family of operations.
+REPORTING, CONNECTIONS, AUDIENCES, UPLOADS = "reporting", "connections", "audiences", "uploads"
 TERMS_TEXT = "Terms and conditions must be accepted to continue"
 
 
@@ -61,6 +64,28 @@ def gateway_error(status: int, message: str, headers: Mapping[str, str] | None =
 def lwa_error(status: int, error: str, description: str) -> ApiError:
     """An error of Login with Amazon."""
     return ApiError(status, {"error": error, "error_description": description, "request_id": None})
+
+
+def in_shape(shape: str, status: int, body: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+    """The body of an error as a family of operations writes it.
+
+    :param shape: the family's shape.
+    :param status: HTTP status.
+    :param body: the error as it was raised.
+    :param strict: also what gateways answer takes this shape, as the OpenAPI files have it.
+    """
+    text = body.get("details") or body.get("message")
+    if shape == CONNECTIONS:
+        return {"message": text, "requestId": None}
+    if shape == AUDIENCES:
+        return {"message": text}
+    if "details" not in body and not strict:
+        return dict(body)
+    if shape == UPLOADS:
+        return {"code": str(status), "details": text, "errors": body.get("errors", []), "requestId": None}
+    if not strict:
+        return dict(body)
+    return {**{name: value for name, value in body.items() if name != "message"}, "code": str(status), "details": text}
 
 
 _TEXTS = {

@@ -21,9 +21,11 @@ from airflow_provider_amc.emulator.api import JSON, Operation
 from airflow_provider_amc.emulator.clock import zulu_millis
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import (
+    UPLOADS,
     ApiError,
     authentication_failed,
     failure,
+    in_shape,
     terms_not_accepted,
 )
 from airflow_provider_amc.emulator.faults import Fault
@@ -55,13 +57,11 @@ def error_response(
         return refusal
     status, body, media_type = error.status, dict(error.body), JSON
     if operation is not None and operation.is_amc:
-        if operation.id == "listAccounts":
-            body = {"message": body.get("details") or body.get("message"), "requestId": None}
-        if envelope == "wrapped" and status < 500:
-            status = status if status in operation.statuses else 400
-            body = body if "details" in body or operation.id == "listAccounts" else {"details": body.get("message")}
-            body = body if "details" not in body else {**body, "code": str(status)}
-        if envelope == "wrapped" and status in operation.statuses:
+        by_the_spec = envelope == "wrapped"
+        if by_the_spec and status < 500 and status not in operation.statuses:
+            status = 400
+        body = in_shape(operation.errors, status, body, strict=by_the_spec and status < 500)
+        if by_the_spec and status in operation.statuses and operation.errors != UPLOADS:
             media_type = operation.spec_media_type or operation.media_type
     body = {name: request_id if value is None else value for name, value in body.items()}
     return Response(json.dumps(body), status_code=status, media_type=media_type, headers=error.headers)

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from airflow_provider_amc.emulator import signing
 from airflow_provider_amc.emulator.api import Call, Operation
-from airflow_provider_amc.emulator.config import CLIENT_ID, CLIENT_SECRET, DEFAULT_SCOPES, REFRESH_TOKEN
+from airflow_provider_amc.emulator.config import CLIENT_ID, CLIENT_SECRET, GRANTED_SCOPES
 from airflow_provider_amc.emulator.errors import ApiError, lwa_error
 
 #: Seconds an authorization code is good for.
@@ -173,8 +173,8 @@ def _redeem(call: Call, fields: dict[str, str]) -> tuple[str, str]:
 
 
 def _scope_of(call: Call, refresh_token: str) -> str:
-    if refresh_token == REFRESH_TOKEN:
-        return " ".join(DEFAULT_SCOPES)
+    if refresh_token in GRANTED_SCOPES:
+        return " ".join(GRANTED_SCOPES[refresh_token])
     grant = call.emulator.store.get_grant(f"refresh:{refresh_token}")
     if grant is None:
         raise _invalid_grant("refresh_token")

@@ -64,6 +64,7 @@ def test_credentials() -> None:
         known.CLIENT_ID,
         known.CLIENT_SECRET,
         known.REFRESH_TOKEN,
+        known.REPORTING_REFRESH_TOKEN,
         known.ACCOUNT_ID,
         known.MARKETPLACE_ID,
         known.STANDARD_INSTANCE,

@@ -97,6 +97,14 @@ def test_token_without_the_campaign_scope_cannot_call_amc(api):
     assert (answer.status_code, answer.json()["details"]) == (403, "Unauthorized request.")
 
 
+@pytest.mark.covers("switch", "scope_status")
+def test_missing_scope_as_401(serve):
+    api = serve(scope_status=401).api
+    token = signing.sign_token({"client_id": CLIENT_ID, "scope": "advertising::audiences", "exp": 9e9})
+    answer = api.call("GET", "instances", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()) == (401, {"code": "401", "details": "Unauthorized request."})
+
+
 @pytest.mark.covers("endpoint", "listInstances")
 def test_instances(serve):
     api = serve(extra_instances=["amcother"]).api

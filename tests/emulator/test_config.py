@@ -23,6 +23,7 @@ from airflow_provider_amc.emulator.config import EmulatorConfig, parse_now
         ({"unknown_id_status": 500}, "unknown_id_status must be one of 400, 404"),
         ({"not_ready_status": 200}, "not_ready_status"),
         ({"terms_status": 500}, "terms_status"),
+        ({"scope_status": 500}, "scope_status"),
         ({"workflow_validation": "never"}, "workflow_validation"),
         ({"z_suffix": "maybe"}, "z_suffix"),
         ({"rows_per_file": 0}, "rows_per_file must be a whole number of at least 1"),
