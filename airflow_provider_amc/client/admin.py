@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_amc.client.models import Account, Instance, unwrap
+from airflow_provider_amc.client.fields import unwrap
+from airflow_provider_amc.client.models import Account, Instance
 from airflow_provider_amc.client.paging import items, page_size
 from airflow_provider_amc.client.transport import ACCOUNTS, INSTANCES, Transport
 from airflow_provider_amc.client.validation import path

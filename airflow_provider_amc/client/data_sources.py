@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider_amc.client.models import DataSource, unwrap
+from airflow_provider_amc.client.fields import unwrap
+from airflow_provider_amc.client.models import DataSource
 from airflow_provider_amc.client.paging import items, page_size
 from airflow_provider_amc.client.transport import DATA_SOURCES, Transport
 from airflow_provider_amc.client.validation import check_segment, path

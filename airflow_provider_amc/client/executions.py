@@ -12,7 +12,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.client.models import DownloadUrls, Execution, ExecutionStatus, signatures, unwrap
+from airflow_provider_amc.client.fields import unwrap
+from airflow_provider_amc.client.models import DownloadUrls, Execution, ExecutionStatus, signatures
 from airflow_provider_amc.client.paging import items, page_size, pages
 from airflow_provider_amc.client.times import format_time, time_zone_of
 from airflow_provider_amc.client.transport import EXECUTIONS, Transport

@@ -10,12 +10,10 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_provider_amc.client.fields import Raw, boolean, integer, objects, text, texts
 from airflow_provider_amc.client.times import parse_time
-
-Raw = Mapping[str, Any]
 
 
 class ExecutionStatus(enum.StrEnum):
@@ -53,56 +51,6 @@ _FINISHED = frozenset(
 )
 
 
-def unwrap(data: Raw, key: str, id_field: str) -> Raw:
-    """Take an object out of its envelope, if it has one.
-
-    AMC's specification wraps single objects (``{"workflow": {...}}``), recorded answers do not.
-
-    :param data: the answer.
-    :param key: name of the envelope.
-    :param id_field: field that a flat answer has.
-    """
-    inner = data.get(key)
-    if id_field not in data and isinstance(inner, Mapping):
-        return inner
-    return data
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, (dict, list)):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _int(value: object) -> int | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        pass
-    try:
-        return int(float(str(value)))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _bool(value: object) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(str(value).strip().lower())
-
-
-def _objects(value: object) -> tuple[Raw, ...]:
-    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(item) for item in value if item is not None) if isinstance(value, list) else ()
-
-
 @dataclass(frozen=True)
 class Account:
     """An AMC account the user can reach."""
@@ -116,9 +64,9 @@ class Account:
     def from_api(cls, data: Raw) -> Account:
         """Read an element of ``amcAccounts``."""
         return cls(
-            account_id=_text(data.get("accountId")) or "",
-            account_name=_text(data.get("accountName")),
-            marketplace_id=_text(data.get("marketplaceId")),
+            account_id=text(data.get("accountId")) or "",
+            account_name=text(data.get("accountName")),
+            marketplace_id=text(data.get("marketplaceId")),
             raw=data,
         )
 
@@ -156,19 +104,19 @@ class Instance:
     def from_api(cls, data: Raw) -> Instance:
         """Read an instance."""
         return cls(
-            instance_id=_text(data.get("instanceId")) or "",
-            instance_name=_text(data.get("instanceName")),
-            instance_type=_text(data.get("instanceType")),
-            customer_canonical_name=_text(data.get("customerCanonicalName")),
-            creation_status=_text(data.get("creationStatus")),
+            instance_id=text(data.get("instanceId")) or "",
+            instance_name=text(data.get("instanceName")),
+            instance_type=text(data.get("instanceType")),
+            customer_canonical_name=text(data.get("customerCanonicalName")),
+            creation_status=text(data.get("creationStatus")),
             creation_datetime=parse_time(data.get("creationDatetime")),
-            s3_bucket_name=_text(data.get("s3BucketName")) or None,
-            s3_bucket_region=_text(data.get("s3BucketRegion")) or None,
-            aws_account_id=_text(data.get("awsAccountId")),
-            data_upload_aws_account_id=_text(data.get("dataUploadAwsAccountId")),
-            api_endpoint=_text(data.get("apiEndpoint")),
-            entities=_texts(data.get("entities")),
-            advertiser_types=_texts(data.get("advertiserTypes")),
+            s3_bucket_name=text(data.get("s3BucketName")) or None,
+            s3_bucket_region=text(data.get("s3BucketRegion")) or None,
+            aws_account_id=text(data.get("awsAccountId")),
+            data_upload_aws_account_id=text(data.get("dataUploadAwsAccountId")),
+            api_endpoint=text(data.get("apiEndpoint")),
+            entities=texts(data.get("entities")),
+            advertiser_types=texts(data.get("advertiserTypes")),
             raw=data,
         )
 
@@ -196,14 +144,14 @@ class OutputColumn:
         """Read an element of ``outputColumns``; the type may be a text or an object."""
         declared = data.get("dataType")
         detail: Raw = declared if isinstance(declared, Mapping) else {}
-        precision = _int(data.get("dataTypePrecision"))
-        scale = _int(data.get("dataTypeScale"))
+        precision = integer(data.get("dataTypePrecision"))
+        scale = integer(data.get("dataTypeScale"))
         return cls(
-            name=_text(data.get("name")) or "",
-            data_type=_text(detail.get("type") if detail else declared),
-            column_type=_text(data.get("columnType")),
-            precision=precision if precision is not None else _int(detail.get("precision")),
-            scale=scale if scale is not None else _int(detail.get("scale")),
+            name=text(data.get("name")) or "",
+            data_type=text(detail.get("type") if detail else declared),
+            column_type=text(data.get("columnType")),
+            precision=precision if precision is not None else integer(detail.get("precision")),
+            scale=scale if scale is not None else integer(detail.get("scale")),
             raw=data,
         )
 
@@ -229,16 +177,16 @@ class Workflow:
         """Read a workflow. Those of older generations have a ``query`` object (see ``raw``) in place of SQL."""
         output_format = data.get("outputFormat")
         return cls(
-            workflow_id=_text(data.get("workflowId")) or "",
-            sql_query=_text(data.get("sqlQuery")),
-            input_parameters=_objects(data.get("inputParameters")),
-            input_schema=_text(data.get("inputSchema")),
-            output_columns=tuple(OutputColumn.from_api(item) for item in _objects(data.get("outputColumns"))),
+            workflow_id=text(data.get("workflowId")) or "",
+            sql_query=text(data.get("sqlQuery")),
+            input_parameters=objects(data.get("inputParameters")),
+            input_schema=text(data.get("inputSchema")),
+            output_columns=tuple(OutputColumn.from_api(item) for item in objects(data.get("outputColumns"))),
             output_format=output_format if isinstance(output_format, Mapping) else None,
-            privacy_filtering_behavior=_text(data.get("privacyFilteringBehavior")),
-            filtered_metrics_discriminator_column=_text(data.get("filteredMetricsDiscriminatorColumn")),
-            distinct_user_count_column=_text(data.get("distinctUserCountColumn")),
-            filtered_reason_column=_text(data.get("filteredReasonColumn")),
+            privacy_filtering_behavior=text(data.get("privacyFilteringBehavior")),
+            filtered_metrics_discriminator_column=text(data.get("filteredMetricsDiscriminatorColumn")),
+            distinct_user_count_column=text(data.get("distinctUserCountColumn")),
+            filtered_reason_column=text(data.get("filteredReasonColumn")),
             raw=data,
         )
 
@@ -261,14 +209,14 @@ class Schedule:
     def from_api(cls, data: Raw) -> Schedule:
         """Read a schedule."""
         return cls(
-            schedule_id=_text(data.get("scheduleId")) or "",
-            workflow_id=_text(data.get("workflowId")),
-            aggregation_period=_text(data.get("aggregationPeriod")),
-            aggregation_hour_utc=_int(data.get("aggregationHourUtc")),
-            aggregation_start_day=_text(data.get("aggregationStartDay")),
-            schedule_enabled=_bool(data.get("scheduleEnabled")),
-            require_synthetic_data=_bool(data.get("requireSyntheticData")),
-            disable_aggregation_controls=_bool(data.get("disableAggregationControls")),
+            schedule_id=text(data.get("scheduleId")) or "",
+            workflow_id=text(data.get("workflowId")),
+            aggregation_period=text(data.get("aggregationPeriod")),
+            aggregation_hour_utc=integer(data.get("aggregationHourUtc")),
+            aggregation_start_day=text(data.get("aggregationStartDay")),
+            schedule_enabled=boolean(data.get("scheduleEnabled")),
+            require_synthetic_data=boolean(data.get("requireSyntheticData")),
+            disable_aggregation_controls=boolean(data.get("disableAggregationControls")),
             raw=data,
         )
 
@@ -316,29 +264,29 @@ class Execution:
         if sql is None and isinstance(workflow, Mapping):
             sql = workflow.get("sqlQuery")
         values = data.get("parameterValues")
-        uri = _text(data.get("outputS3URI"))
+        uri = text(data.get("outputS3URI"))
         # The first that says something, in the order the AWS reference solution reads them.
-        reasons = (_text(data.get(name)) for name in ("statusReason", "message", "details"))
+        reasons = (text(data.get(name)) for name in ("statusReason", "message", "details"))
         return cls(
-            workflow_execution_id=_text(data.get("workflowExecutionId")) or "",
-            workflow_id=_text(data.get("workflowId")),
+            workflow_execution_id=text(data.get("workflowExecutionId")) or "",
+            workflow_id=text(data.get("workflowId")),
             status=ExecutionStatus.parse(data.get("status")),
-            raw_status=_text(data.get("status")) or "",
+            raw_status=text(data.get("status")) or "",
             status_reason=next((reason for reason in reasons if reason), None),
             create_time=parse_time(data.get("createTime")),
             last_updated_time=parse_time(data.get("lastUpdatedTime")),
             time_window_start=parse_time(data.get("timeWindowStart")),
             time_window_end=parse_time(data.get("timeWindowEnd")),
-            time_window_start_original=_text(data.get("timeWindowStartOriginal")),
-            time_window_end_original=_text(data.get("timeWindowEndOriginal")),
-            time_window_time_zone_original=_text(data.get("timeWindowTimeZoneOriginal")),
-            time_window_type=_text(data.get("timeWindowType")),
-            output_columns=tuple(OutputColumn.from_api(item) for item in _objects(data.get("outputColumns"))),
-            execution_time=_int(data.get("executionTime")),
-            workflow_execution_timeout_seconds=_int(data.get("workflowExecutionTimeoutSeconds")),
+            time_window_start_original=text(data.get("timeWindowStartOriginal")),
+            time_window_end_original=text(data.get("timeWindowEndOriginal")),
+            time_window_time_zone_original=text(data.get("timeWindowTimeZoneOriginal")),
+            time_window_type=text(data.get("timeWindowType")),
+            output_columns=tuple(OutputColumn.from_api(item) for item in objects(data.get("outputColumns"))),
+            execution_time=integer(data.get("executionTime")),
+            workflow_execution_timeout_seconds=integer(data.get("workflowExecutionTimeoutSeconds")),
             # AMC writes N/A when no bucket is linked.
             output_s3_uri=None if uri in (None, "", "N/A") else uri,
-            sql_query=_text(sql),
+            sql_query=text(sql),
             parameter_values=values if isinstance(values, Mapping) else {},
             raw=data,
         )
@@ -406,10 +354,10 @@ class DataSourceColumn:
         """Read an element of ``columns``."""
         declared = data.get("dataType")
         return cls(
-            name=_text(data.get("name")) or "",
-            column_type=_text(data.get("columnType")),
-            data_type=_text(declared.get("type") if isinstance(declared, Mapping) else declared),
-            description=_text(data.get("description")),
+            name=text(data.get("name")) or "",
+            column_type=text(data.get("columnType")),
+            data_type=text(declared.get("type") if isinstance(declared, Mapping) else declared),
+            description=text(data.get("description")),
             raw=data,
         )
 
@@ -430,11 +378,11 @@ class DataSource:
     def from_api(cls, data: Raw) -> DataSource:
         """Read a data source."""
         return cls(
-            data_source_id=_text(data.get("dataSourceId")) or "",
-            description=_text(data.get("description")),
-            owner=_text(data.get("owner")),
-            provider=_text(data.get("provider")),
-            columns=tuple(DataSourceColumn.from_api(item) for item in _objects(data.get("columns"))),
-            tags=_objects(data.get("tags")),
+            data_source_id=text(data.get("dataSourceId")) or "",
+            description=text(data.get("description")),
+            owner=text(data.get("owner")),
+            provider=text(data.get("provider")),
+            columns=tuple(DataSourceColumn.from_api(item) for item in objects(data.get("columns"))),
+            tags=objects(data.get("tags")),
             raw=data,
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_amc.client.models import Schedule, unwrap
+from airflow_provider_amc.client.fields import unwrap
+from airflow_provider_amc.client.models import Schedule
 from airflow_provider_amc.client.paging import items, page_size
 from airflow_provider_amc.client.transport import SCHEDULES, Transport
 from airflow_provider_amc.client.validation import check_id, check_range, path

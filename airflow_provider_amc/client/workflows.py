@@ -9,7 +9,8 @@ import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_amc.client.models import Workflow, unwrap
+from airflow_provider_amc.client.fields import unwrap
+from airflow_provider_amc.client.models import Workflow
 from airflow_provider_amc.client.paging import items, page_size
 from airflow_provider_amc.client.transport import WORKFLOWS, Transport
 from airflow_provider_amc.client.validation import check_id, is_blank, path

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_amc.client.fields import unwrap
 from airflow_provider_amc.client.models import (
     Account,
     DataSource,
@@ -19,7 +20,6 @@ from airflow_provider_amc.client.models import (
     Schedule,
     Workflow,
     signatures,
-    unwrap,
     without_query,
 )
 
