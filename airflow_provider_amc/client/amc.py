@@ -8,14 +8,21 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from airflow_provider_amc.client.admin import Accounts, Instances
+from airflow_provider_amc.client.accounts import Accounts
+from airflow_provider_amc.client.advertiser_audiences import AdvertiserAudiences
+from airflow_provider_amc.client.advertisers import Advertisers
+from airflow_provider_amc.client.audiences import Audiences
 from airflow_provider_amc.client.auth import Credentials
+from airflow_provider_amc.client.collaborations import Collaborations
+from airflow_provider_amc.client.data_sets import DataSets
 from airflow_provider_amc.client.data_sources import DataSources
 from airflow_provider_amc.client.executions import Executions
+from airflow_provider_amc.client.instances import Instances
 from airflow_provider_amc.client.regions import Region
 from airflow_provider_amc.client.retry import RetryPolicy
 from airflow_provider_amc.client.schedules import Schedules
 from airflow_provider_amc.client.transport import DEFAULT_TIMEOUT, Transport
+from airflow_provider_amc.client.uploads import Uploads, UserDeletions
 from airflow_provider_amc.client.workflows import Workflows
 
 
@@ -74,10 +81,17 @@ class AmcClient:
         self._transport = transport
         self.accounts = Accounts(self._transport)
         self.instances = Instances(self._transport)
+        self.advertisers = Advertisers(self._transport)
+        self.collaborations = Collaborations(self._transport)
         self.workflows = Workflows(self._transport)
         self.schedules = Schedules(self._transport)
         self.executions = Executions(self._transport)
         self.data_sources = DataSources(self._transport)
+        self.audiences = Audiences(self._transport)
+        self.advertiser_audiences = AdvertiserAudiences(self._transport)
+        self.data_sets = DataSets(self._transport)
+        self.uploads = Uploads(self._transport)
+        self.user_deletions = UserDeletions(self._transport)
 
     @property
     def region(self) -> Region:

@@ -27,13 +27,21 @@ from airflow_provider_amc.exceptions import (
     AmcValidationError,
 )
 
-#: Media types of the API families. Source: OpenAPI files of the workflow and administration APIs.
+#: Media types of the API families. Source: OpenAPI files of the AMC APIs; AMC API documentation, "Advertiser data upload".
 ACCOUNTS = "application/vnd.amcaudiencesconnections.v1+json"
 INSTANCES = "application/vnd.amcinstances.v1+json"
 WORKFLOWS = "application/vnd.amcworkflows.v1+json"
 SCHEDULES = "application/vnd.amcschedules.v1+json"
 EXECUTIONS = "application/vnd.amcworkflowexecutions.v1+json"
 DATA_SOURCES = "application/vnd.amcdatasources.v1+json"
+RULE_AUDIENCES = "application/vnd.amcquerybasedaudience.v1+json"
+RULE_AUDIENCES_DETAILED = "application/vnd.amcquerybasedaudience.v1.2+json"
+LOOKALIKE_AUDIENCES = "application/vnd.amclookalikeaudience.v1+json"
+ADVERTISER_AUDIENCES = "application/vnd.amcaudiences.v1+json"
+DATA_SETS = "application/vnd.amcadvertiserdataset.v1+json"
+DATA_SET_COLUMNS = "application/vnd.amcadvertiserdatasetcolumn.v1+json"
+UPLOADS = "application/vnd.amcadvertiserdataupload.v1+json"
+USER_DELETIONS = "application/vnd.amcadvertiseruserdeletionrequest.v1+json"
 
 #: Amazon's gateway gives up after 29 seconds, so an answer later than this never comes.
 DEFAULT_TIMEOUT = (10.0, 40.0)
@@ -158,25 +166,29 @@ class Transport:
         media_type: str,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, Any] | None = None,
-        account_headers: bool = True,
+        accept: str | None = None,
+        headers: Mapping[str, str] | None = None,
         repeat: bool = True,
     ) -> dict[str, Any]:
         """Make a call and return the JSON object of its answer.
 
         :param method: HTTP method.
         :param path: path with encoded segments, from the root of the API.
-        :param media_type: vendor media type of the family, sent as ``Accept`` and ``Content-Type``.
+        :param media_type: vendor media type of the family, sent as ``Content-Type`` and ``Accept``.
         :param query: query parameters; ``None`` values are left out, booleans are written ``true`` and ``false``.
         :param body: object sent as JSON.
-        :param account_headers: send the account and marketplace headers, which every family but the list of accounts
-            needs.
+        :param accept: media type of the answer where it is another one.
+        :param headers: what says whose data is meant. Default: :meth:`account_headers`.
         :param repeat: may the call be repeated when its answer was lost? Without it only attempts that AMC certainly
             did not act on are repeated: connection not made, 429, a rejected token.
         :return: the answer; ``{}`` for an empty body.
         :raises AmcHttpError: one of its subclasses. ``answer_lost`` of the error tells that an attempt of this
             call may have been acted on although AMC did not say so.
         """
-        headers = self._headers(media_type, account_headers, body is not None)
+        own = {"Accept": accept or media_type, "Amazon-Advertising-API-ClientId": self._client_id}
+        if body is not None:
+            own["Content-Type"] = media_type
+        headers = {**own, **(self.account_headers() if headers is None else headers)}
         url = f"{self.endpoints.api}{path}{_query(query)}"
         data = None if body is None else _json(body)
         started, waited, attempt = self.clock(), 0.0, 0
@@ -205,23 +217,35 @@ class Transport:
             self.sleep(delay)
             waited += delay
 
-    def _headers(self, media_type: str, account_headers: bool, has_body: bool) -> dict[str, str]:
-        headers = {"Accept": media_type, "Amazon-Advertising-API-ClientId": self._client_id}
-        if has_body:
-            headers["Content-Type"] = media_type
-        if account_headers:
-            for name, header in (
-                ("account_id", "Amazon-Advertising-API-AdvertiserId"),
-                ("marketplace_id", "Amazon-Advertising-API-MarketplaceId"),
-            ):
-                value = getattr(self, name)
-                if not value:
-                    raise AmcConfigurationError(
-                        f"{name} is missing: set it in the connection's extra. client.accounts.list() shows account "
-                        "and marketplace ids this user can reach."
-                    )
-                headers[header] = value
-        return headers
+    def account_headers(self) -> dict[str, str]:
+        """Write the headers that name account and marketplace, which most families need.
+
+        :raises AmcConfigurationError: when one of them is not set.
+        """
+        return {
+            "Amazon-Advertising-API-AdvertiserId": self._of_account("account_id"),
+            "Amazon-Advertising-API-MarketplaceId": self._of_account("marketplace_id"),
+        }
+
+    def audience_headers(self, instance_id: str | None) -> dict[str, str]:
+        """Write the headers that name instance and account to the rule-based audiences.
+
+        :param instance_id: default the client's own.
+        :raises AmcConfigurationError: when one of them is not set.
+        """
+        return {
+            "Amazon-Marketing-Cloud-Audience-InstanceId": self.instance(instance_id),
+            "Amazon-Advertising-API-EntityId": self._of_account("account_id"),
+        }
+
+    def _of_account(self, name: str) -> str:
+        value: str | None = getattr(self, name)
+        if not value:
+            raise AmcConfigurationError(
+                f"{name} is missing: set it in the connection's extra. client.accounts.list() shows account and "
+                "marketplace ids this user can reach."
+            )
+        return value
 
     def _token(self) -> str:
         token = self.tokens.get(retry=self.retry, timeout=self.timeout, sleep=self.sleep)
@@ -311,7 +335,7 @@ def _unknown_outcome(message: str, error: AmcHttpError | None, method: str, path
         code=error.code if error else None,
         method=method,
         path=path,
-        hint="Look for the execution before creating another one: a second run costs quota and privacy budget.",
+        hint="Look whether it was before you call again; a second execution costs quota and privacy budget.",
     )
     unknown.answer_lost = True
     return unknown

@@ -79,7 +79,7 @@ class ScriptedServer:
             def _answer(self) -> None:
                 scripted._answer(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = _answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: object, client_address: object) -> None:
