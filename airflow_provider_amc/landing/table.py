@@ -1,9 +1,9 @@
-"""The target table of a load: its name, its columns, and whether a result fits into it."""
+"""The target table of a load: its name, its audit columns, and what a load does with the rows that it holds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,49 +11,15 @@ import pyarrow as pa
 from sqlglot import exp
 
 from airflow_provider_amc.exceptions import AmcLoadError, AmcValidationError
+from airflow_provider_amc.landing.sql_types import quote
 
 #: What a load does with rows that the table holds already.
-MODES = ("replace_window", "append", "replace_table")
+MODES = ("replace_window", "append", "upsert", "replace_table")
+
+#: What a load does when the result has columns or types that the table does not have.
+SCHEMA_POLICIES = ("evolve", "freeze", "fail")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
-
-_SQL_TYPES = {
-    pa.bool_(): "BOOLEAN",
-    pa.int8(): "SMALLINT",
-    pa.int16(): "SMALLINT",
-    pa.int32(): "INT",
-    pa.int64(): "BIGINT",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.date32(): "DATE",
-    pa.timestamp("us"): "TIMESTAMP",
-    pa.string(): "TEXT",
-}
-
-#: Which families of existing column types can take a family of result types without losing anything.
-_FITS_INTO = {
-    "boolean": {"boolean", "text"},
-    "integer": {"integer", "decimal", "text"},
-    "decimal": {"decimal", "text"},
-    "float": {"float", "text"},
-    "date": {"date", "timestamp", "text"},
-    "timestamp": {"timestamp", "text"},
-    "text": {"text"},
-}
-
-#: By the first word of a type's name, or all of it.
-_FAMILIES = (
-    ("boolean", r"bool|boolean|bit"),
-    ("integer", r"u?(tiny|small|medium|big|huge)?int(eger)?|int[248]|(small|big)?serial"),
-    ("decimal", r"decimal|dec|numeric|number"),
-    ("float", r"float[48]?|double|real"),
-    ("timestamp", r"timestamp\w*|datetime\w*"),
-    ("date", r"date"),
-    ("text", r"n?(var)?char2?|character|bpchar|(tiny|medium|long|ci)?text|string|n?clob|jsonb?|variant"),
-)
-
-#: Types of four bytes, which round a DOUBLE.
-_SINGLE = re.compile(r"real|float4?(\(.*)?")
 
 
 @dataclass(frozen=True)
@@ -86,6 +52,16 @@ class TableName:
     def sql(self, dialect: str) -> str:
         """Return the quoted name in a SQL dialect."""
         return ".".join(quote(part, dialect) for part in self.parts)
+
+    def expression(self, *, with_schema: bool = True) -> exp.Table:
+        """Return the name as a tree, with or without its schema."""
+        parts = self.parts if with_schema else self.parts[-1:]
+        names = [exp.to_identifier(part, quoted=True) for part in reversed(parts)]
+        return exp.Table(**dict(zip(("this", "db", "catalog"), names, strict=False)))
+
+    def sibling(self, name: str) -> TableName:
+        """Return another table of the same schema."""
+        return TableName((*self.parts[:-1], name))
 
 
 @dataclass(frozen=True)
@@ -121,6 +97,9 @@ class Audit:
     #: Columns that say whose rows a repeated load replaces.
     KEY = ("_amc_instance_id", "_amc_workflow_id", "_amc_window_start", "_amc_window_end")
 
+    #: Columns that say which rows were appended by one execution.
+    EXECUTION = ("_amc_instance_id", "_amc_workflow_id", "_amc_workflow_execution_id")
+
     def values(self) -> tuple[object, ...]:
         """Values in the order of :attr:`SCHEMA`; times without a zone, in UTC."""
         return (
@@ -132,10 +111,10 @@ class Audit:
             _naive(self.loaded_at),
         )
 
-    def key_values(self) -> tuple[object, ...]:
-        """Values in the order of :attr:`KEY`."""
-        named = dict(zip(self.SCHEMA.names, self.values(), strict=True))
-        return tuple(named[name] for name in self.KEY)
+    def named(self, names: Iterable[str]) -> tuple[object, ...]:
+        """Values of some of the columns, in the order of their names."""
+        values = dict(zip(self.SCHEMA.names, self.values(), strict=True))
+        return tuple(values[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -146,24 +125,20 @@ class Load:
     :param schema: columns of the result.
     :param audit: origin of the rows.
     :param mode: one of :data:`MODES`.
+    :param keys: for ``upsert``, the columns that tell one row from another: of the result, or of :attr:`Audit.KEY`.
+    :param schema_policy: one of :data:`SCHEMA_POLICIES`.
     """
 
     table: TableName
     schema: pa.Schema
     audit: Audit
     mode: str = "replace_window"
+    keys: tuple[str, ...] = ()
+    schema_policy: str = "evolve"
 
     def __post_init__(self) -> None:
-        check_mode(self.mode)
-        repeated = sorted({name for name in self.schema.names if self.schema.names.count(name) > 1})
-        if repeated:
-            raise AmcLoadError(
-                f"The result has several columns named {', '.join(repeated)}. A table cannot: give them different "
-                "aliases in the query."
-            )
-        taken = [name for name in self.schema.names if name.casefold() in Audit.SCHEMA.names]
-        if taken:
-            raise AmcLoadError(f"The names {', '.join(taken)} are the loader's own. Give the columns other aliases.")
+        check_load(self.mode, self.schema_policy, self.keys)
+        self._check_names()
         if self.mode == "replace_window" and (self.audit.window_start is None or self.audit.window_end is None):
             raise AmcLoadError(
                 f"Execution {self.audit.workflow_execution_id} reports no time window, so its rows cannot replace "
@@ -175,93 +150,54 @@ class Load:
         """Columns of the result, then the audit columns."""
         return pa.schema([*self.schema, *Audit.SCHEMA])
 
-    def check_fit(self, existing: Mapping[str, str | None], *, case_sensitive: bool = True) -> None:
-        """Check that the result fits into a table that exists.
-
-        :param existing: the table's column names with their SQL types, ``None`` where the type is not known.
-        :param case_sensitive: whether the database tells column names apart by case.
-        :raises AmcLoadError: names the columns that are missing or have another type. Nothing was changed.
-        """
-        fold = str if case_sensitive else str.casefold
-        types = {fold(name): kind for name, kind in existing.items()}
-        missing = [field for field in self.full_schema if fold(field.name) not in types]
-        wrong = [
-            f"{field.name} (table: {types[fold(field.name)]}, result: {sql_type(field.type, '')})"
-            for field in self.full_schema
-            if fold(field.name) in types and not _fits(field.type, types[fold(field.name)])
-        ]
-        if not missing and not wrong:
-            return
-        problems = []
+    def _check_names(self) -> None:
+        repeated = sorted({name for name in self.schema.names if self.schema.names.count(name) > 1})
+        if repeated:
+            raise AmcLoadError(
+                f"The result has several columns named {', '.join(repeated)}. A table cannot: give them different "
+                "aliases in the query."
+            )
+        taken = [name for name in self.schema.names if name.casefold() in Audit.SCHEMA.names]
+        if taken:
+            raise AmcLoadError(f"The names {', '.join(taken)} are the loader's own. Give the columns other aliases.")
+        missing = [name for name in self.keys if name not in (*self.schema.names, *Audit.KEY)]
         if missing:
-            listed = ", ".join(f"{field.name} {sql_type(field.type, '')}" for field in missing)
-            problems.append(f"the table lacks {listed}")
-        if wrong:
-            problems.append(f"types differ for {', '.join(wrong)}")
-        raise AmcLoadError(
-            f"The result does not fit into the existing table {self.table}: {'; '.join(problems)}. Alter the table, "
-            "change the query, or load into a new table, which the loader creates. Nothing was changed."
-        )
+            raise AmcLoadError(
+                f"keys names {', '.join(missing)}, and the result has no such columns: it has "
+                f"{', '.join(self.schema.names)}. Add them to the query, or correct keys. Nothing was loaded."
+            )
 
 
-def check_mode(mode: str) -> None:
-    """Check the name of a mode.
+def check_load(mode: str, schema_policy: str, keys: Sequence[str]) -> None:
+    """Check what a user asks of a load, before anything is read.
 
-    :raises AmcValidationError: there is no such mode.
+    :raises AmcValidationError: there is no such mode or policy, or the keys do not go with the mode.
     """
     if mode not in MODES:
         raise AmcValidationError(f"mode {mode!r} is not one of {', '.join(MODES)}.")
+    if schema_policy not in SCHEMA_POLICIES:
+        raise AmcValidationError(f"schema_policy {schema_policy!r} is not one of {', '.join(SCHEMA_POLICIES)}.")
+    if mode == "upsert" and not keys:
+        raise AmcValidationError("mode='upsert' needs keys: the columns that tell one row of the table from another.")
+    if keys and mode != "upsert":
+        raise AmcValidationError(
+            f"keys work with mode='upsert' only, and mode is {mode!r}. Remove keys or change mode."
+        )
+    repeated = sorted({name for name in keys if keys.count(name) > 1})
+    if repeated:
+        raise AmcValidationError(f"keys names {', '.join(repeated)} more than once.")
 
 
-def quote(name: str, dialect: str) -> str:
-    """Quote an identifier in a SQL dialect, whatever characters it has."""
-    return exp.to_identifier(name, quoted=True).sql(dialect=dialect or None)
+def key_columns(keys: str | Iterable[object] | None) -> tuple[str, ...]:
+    """Read the operator's ``keys``: a list of column names, or one name.
 
-
-def sql_type(kind: pa.DataType, dialect: str) -> str:
-    """Spell an Arrow type as a column type of a SQL dialect."""
-    decimal = pa.types.is_decimal(kind)
-    text = f"DECIMAL({kind.precision}, {kind.scale})" if decimal else _SQL_TYPES.get(kind, "TEXT")
-    return exp.DataType.build(text).sql(dialect=dialect or None)
-
-
-def create_table(name: str, schema: pa.Schema, dialect: str, *, prefix: str = "CREATE TABLE") -> str:
-    """Return the statement that creates a table.
-
-    :param name: the table's name, quoted already.
-    :param schema: its columns.
-    :param dialect: sqlglot name of the SQL dialect.
-    :param prefix: how the statement begins.
+    :raises AmcValidationError: it is neither, or a name is empty.
     """
-    columns = ", ".join(f"{quote(field.name, dialect)} {sql_type(field.type, dialect)}" for field in schema)
-    return f"{prefix} {name} ({columns})"
-
-
-def family(sql_type_name: str) -> str | None:
-    """Family of a SQL type by its name, ``None`` for types not known here."""
-    text = sql_type_name.strip().lower()
-    word = re.match(r"\w*", text)
-    if word is None or text.endswith("]"):
-        return None
-    return next((name for name, pattern in _FAMILIES if re.fullmatch(pattern, word[0])), None)
-
-
-def _fits(kind: pa.DataType, existing: str | None) -> bool:
-    if existing is None:
-        return True
-    result = family(sql_type(kind, ""))
-    target = family(existing)
-    if result is None or target is None:
-        return True
-    return target in _FITS_INTO[result] and not _rounds(kind, existing.lower(), target)
-
-
-def _rounds(kind: pa.DataType, existing: str, target: str) -> bool:
-    """Whether a column would take the values, but not all of their digits."""
-    if target == "float":
-        return bool(kind == pa.float64() and _SINGLE.fullmatch(existing))
-    size = re.search(r"\(\s*\d+\s*(?:,\s*(-?\d+)\s*)?\)", existing)
-    return bool(target == "decimal" and size and pa.types.is_decimal(kind) and int(size[1] or 0) < kind.scale)
+    names = [keys] if isinstance(keys, str) else list(keys or ())
+    columns = tuple(name for name in names if isinstance(name, str) and name)
+    if len(columns) < len(names):
+        raise AmcValidationError("keys has to be a list of column names, such as ['campaign_id', 'day'].")
+    return columns
 
 
 def _naive(moment: datetime | None) -> datetime | None:

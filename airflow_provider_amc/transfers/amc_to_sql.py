@@ -23,17 +23,25 @@ class AmcToSqlOperator(AmcBaseOperator):
     :param workflow_execution_id: an execution that has succeeded. (templated)
     :param conn_id: Airflow connection of the database. (templated)
     :param table: ``table``, ``schema.table`` or ``database.schema.table``, without quotes. (templated)
-    :param mode: ``replace_window`` replaces the rows of the same instance, workflow and time window, so that loading
-        again never doubles; ``append`` keeps them; ``replace_table`` empties the table first. Default:
-        ``replace_window``. (templated)
+    :param mode: ``replace_window`` replaces the rows of the same instance, workflow and time window; ``append`` adds
+        the rows of an execution, and replaces only those of the same execution; ``upsert`` updates the rows whose
+        ``keys`` the table has and inserts the others; ``replace_table`` replaces the whole table. Whatever the mode,
+        loading the same execution again never doubles. Default: ``replace_window``. (templated)
+    :param keys: for ``upsert``, the columns that tell one row from another: of the result, or
+        ``_amc_instance_id``, ``_amc_workflow_id``, ``_amc_window_start``, ``_amc_window_end``. In the result, none may
+        be NULL and no combination may repeat. Default: none. (templated)
+    :param schema_policy: what happens when the result has columns or types that the table does not have. ``evolve``
+        adds columns and widens types where nothing is lost; with ``replace_table`` it makes the table anew. ``freeze``
+        leaves the table's columns alone and does not load new ones, with a warning that names them. ``fail`` raises.
+        Default: ``evolve``. (templated)
     :param workflow_name: name by which rows belong together. Default: the id of a saved workflow, or
         ``<dag id>.<task id>`` of this task for a query of the DAG, so that an edited query replaces the rows of the old
         one; followed by a hash of the parameter values if the run had any. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``.
-    :raises AmcValidationError: the table's name or the mode is wrong; nothing was loaded.
-    :raises AmcLoadError: the result does not fit, or the database refused it; the table is as it was before.
+    :raises AmcValidationError: the table's name, the mode, the keys or the policy is wrong; nothing was loaded.
+    :raises AmcLoadError: the result does not fit, or the database refused it; the rows are as they were before.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
     """
@@ -43,6 +51,8 @@ class AmcToSqlOperator(AmcBaseOperator):
         "conn_id",
         "table",
         "mode",
+        "keys",
+        "schema_policy",
         "workflow_name",
         *AmcBaseOperator.template_fields,
     )
@@ -54,6 +64,8 @@ class AmcToSqlOperator(AmcBaseOperator):
         conn_id: str,
         table: str,
         mode: str = "replace_window",
+        keys: str | Sequence[str] | None = None,
+        schema_policy: str = "evolve",
         workflow_name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -62,6 +74,8 @@ class AmcToSqlOperator(AmcBaseOperator):
         self.conn_id = conn_id
         self.table = table
         self.mode = mode
+        self.keys = keys
+        self.schema_policy = schema_policy
         self.workflow_name = workflow_name
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -71,10 +85,11 @@ class AmcToSqlOperator(AmcBaseOperator):
         from airflow_provider_amc.landing.load import loader_for
         from airflow_provider_amc.landing.origin import require_result, workflow_label
         from airflow_provider_amc.landing.schema import arrow_schema
-        from airflow_provider_amc.landing.table import Audit, Load, TableName, check_mode
+        from airflow_provider_amc.landing.table import Audit, Load, TableName, check_load, key_columns
 
         table = TableName.parse(self.table)
-        check_mode(self.mode)
+        keys = key_columns(self.keys)
+        check_load(self.mode, self.schema_policy, keys)
         loader = loader_for(BaseHook.get_connection(self.conn_id).get_hook())
         executions = self.client.executions
         execution = executions.get(self.workflow_execution_id)
@@ -91,6 +106,8 @@ class AmcToSqlOperator(AmcBaseOperator):
                 loaded_at=datetime.now(UTC),
             ),
             mode=self.mode,
+            keys=keys,
+            schema_policy=self.schema_policy,
         )
         rows = loader.load(load, executions.results(self.workflow_execution_id))
         self.log.info(

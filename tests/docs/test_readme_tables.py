@@ -18,7 +18,7 @@ from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import AmcError
 from airflow_provider_amc.get_provider_info import get_provider_info
 from airflow_provider_amc.hooks.amc import AmcHook
-from airflow_provider_amc.landing.table import MODES, Audit
+from airflow_provider_amc.landing.table import MODES, SCHEMA_POLICIES, Audit
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.operators.workflow import IF_EXISTS, AmcCreateWorkflowOperator
 from airflow_provider_amc.transfers.amc_to_s3 import AmcToS3Operator
@@ -73,7 +73,9 @@ def test_operators() -> None:
                 accepted |= set(inspect.signature(parent.__init__).parameters)
         assert set(codes(row[parameters])) <= accepted, name
     assert f"({', '.join(IF_EXISTS)})" in rows["operators.workflow.AmcCreateWorkflowOperator"][parameters]
-    assert f"({', '.join(MODES)})" in rows["transfers.amc_to_sql.AmcToSqlOperator"][parameters]
+    to_sql = rows["transfers.amc_to_sql.AmcToSqlOperator"][parameters]
+    assert f"({', '.join(MODES)})" in to_sql
+    assert f"({', '.join(SCHEMA_POLICIES)})" in to_sql
 
 
 def test_windows() -> None:
@@ -180,10 +182,10 @@ class Trouble:
     def misfit(self) -> str:
         file = str(self.folder / "warehouse.duckdb")
         self.monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "duckdb", "host": file}))
-        first, second = self.query(), self.query("SELECT advertiser FROM dsp_impressions GROUP BY advertiser")
+        first = self.query("SELECT campaign_id AS campaign FROM dsp_impressions GROUP BY campaign_id")
         load = {"conn_id": "warehouse", "table": "rows_of_amc"}
         AmcToSqlOperator(task_id="first", workflow_execution_id=first, **load).execute(task_context())
-        return self.run(AmcToSqlOperator, workflow_execution_id=second, **load)
+        return self.run(AmcToSqlOperator, workflow_execution_id=self.query(), **load)
 
 
 def _terms(trouble: Trouble) -> str:

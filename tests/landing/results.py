@@ -118,8 +118,16 @@ def audit(
     )
 
 
-def load_of(table: str, schema: pa.Schema, *, mode: str = "replace_window", **origin: Any) -> Load:
-    return Load(TableName.parse(table), schema, audit(**origin), mode)
+def load_of(
+    table: str,
+    schema: pa.Schema,
+    *,
+    mode: str = "replace_window",
+    keys: Sequence[str] = (),
+    schema_policy: str = "evolve",
+    **origin: Any,
+) -> Load:
+    return Load(TableName.parse(table), schema, audit(**origin), mode, tuple(keys), schema_policy)
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     return query
 
 
-def run(window_days: int = 7, **arguments: Any) -> str:
+def run(window_days: int = 7, ti: dict[str, Any] | None = None, **arguments: Any) -> str:
     return AmcExecuteWorkflowOperator(
         task_id="run", sql=SQL, window=last_days(window_days), poll_interval=0.01, **arguments
-    ).execute(task_context())
+    ).execute(task_context(ti=ti))
 
 
 def load(execution_id: str, **arguments: Any) -> dict[str, Any]:
@@ -100,12 +100,37 @@ def test_edited_query_replaces_the_rows_of_the_old_one(amc_default: EmulatorServ
 
 
 def test_append_and_replace_table(amc_default: EmulatorServer, warehouse: Any) -> None:
-    execution_id = run()
-    rows = load(execution_id, mode="append")["rows"]
-    load(execution_id, mode="append")
+    first, second = run(), run(ti={"task_id": "again"})
+    rows = load(first, mode="append")["rows"]
+    for _ in range(2):
+        load(second, mode="append")
     assert warehouse("SELECT count(*) FROM reach") == [(2 * rows,)]
-    load(execution_id, mode="replace_table")
+    load(second, mode="replace_table")
     assert warehouse("SELECT count(*) FROM reach") == [(rows,)]
+
+
+def test_upsert(amc_default: EmulatorServer, warehouse: Any) -> None:
+    week, fortnight = run(), run(window_days=14)
+    rows = load(week, mode="upsert", keys=["campaign_id", "campaign"])["rows"]
+    more = load(fortnight, mode="upsert", keys=["campaign_id", "campaign"])["rows"]
+    assert 0 < rows <= more
+    assert warehouse("SELECT count(*), count(DISTINCT campaign_id) FROM reach") == [(more, more)]
+    assert warehouse("SELECT DISTINCT _amc_workflow_execution_id FROM reach") == [(fortnight,)]
+
+
+def test_columns_that_the_table_lacks(amc_default: EmulatorServer, warehouse: Any, caplog: Any) -> None:
+    narrow = AmcExecuteWorkflowOperator(
+        task_id="run", sql=SQL.replace("campaign,", ""), window=last_days(7), poll_interval=0.01
+    ).execute(task_context())
+    load(narrow)
+    wide = run()
+    with pytest.raises(AmcLoadError, match=r"the table lacks campaign TEXT \(schema_policy='fail'\)"):
+        load(wide, schema_policy="fail")
+    rows = load(wide, schema_policy="freeze")["rows"]
+    assert "does not have the columns campaign: they are not loaded" in caplog.text
+    assert "campaign" not in [row[0] for row in warehouse("DESCRIBE reach")]
+    load(wide)
+    assert warehouse("SELECT count(campaign) FROM reach") == [(rows,)]
 
 
 def test_instances_share_a_table(emulator: EmulatorServer, warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +182,7 @@ class TestBadInput:
 
     def test_unknown_mode(self, amc_default: EmulatorServer, warehouse: Any) -> None:
         with pytest.raises(
-            AmcValidationError, match="mode 'merge' is not one of replace_window, append, replace_table"
+            AmcValidationError, match="mode 'merge' is not one of replace_window, append, upsert, replace_table"
         ):
             load("unused", mode="merge")
 
@@ -167,7 +192,6 @@ class TestBadInput:
             load(run())
         message = str(caught.value)
         assert "does not fit into the existing table reach" in message
-        assert "the table lacks campaign TEXT" in message
         assert "campaign_id (table: DATE, result: BIGINT)" in message
         assert warehouse("SELECT count(*) FROM reach") == [(0,)]
 

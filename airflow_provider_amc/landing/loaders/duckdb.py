@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_amc.exceptions import AmcLoadError
-from airflow_provider_amc.landing.loaders.base import TableLoader, rolled_back_on_error
+from airflow_provider_amc.landing.loaders.base import TableLoader
+from airflow_provider_amc.landing.loaders.session import Session, rolled_back_on_error
 from airflow_provider_amc.landing.reader import record_batches
+from airflow_provider_amc.landing.statements import Staged
 from airflow_provider_amc.landing.table import Audit, Load
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ LOCK_PATIENCE = 300.0
 _RETRY_EVERY = 1.0
 
 _VIEW = "_amc_result"
+_STAGING = "_amc_staging"
 
 
 class DuckDBLoader(TableLoader):
@@ -68,49 +71,54 @@ class DuckDBLoader(TableLoader):
                 self._sleep(_RETRY_EVERY)
 
     @contextmanager
-    def transaction(self, connection: Any) -> Iterator[Any]:
+    def transaction(self, connection: Any) -> Iterator[Session]:
         # Not on connection.cursor(): in DuckDB that is another connection, without the settings of this one.
         connection.begin()
         with rolled_back_on_error(connection):
-            yield connection
+            yield Session(connection, connection)
             connection.commit()
 
-    def existing_columns(self, connection: Any, load: Load) -> Mapping[str, str | None] | None:
+    def existing_columns(self, session: Session, load: Load) -> Mapping[str, str | None] | None:
         import duckdb
 
         try:
-            rows = connection.execute(f"DESCRIBE {load.table.sql(self.dialect)}").fetchall()
+            rows = session.cursor.execute(f"DESCRIBE {load.table.sql(self.dialect)}").fetchall()
         except duckdb.CatalogException:
+            # An error ends the transaction. Nothing has been done in it.
+            session.rollback()
+            session.connection.begin()
             return None
         if any(row[1] == "TIMESTAMP WITH TIME ZONE" for row in rows):
             # The loader's times are UTC and carry no zone.
-            connection.execute("SET TimeZone = 'UTC'")
+            session.cursor.execute("SET TimeZone = 'UTC'")
         return {row[0]: row[1] for row in rows}
 
-    def write(self, cursor: Any, load: Load, results: ExecutionResults, *, create: bool) -> int:
-        self.prepare(cursor, load, create=create)
-        rows = _Rows(load, results)
-        cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.full_schema, rows))
+    @contextmanager
+    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+        staged = Staged(_VIEW, audit=True)
+        rows = _Rows(load, results, staged)
+        session.cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.full_schema, rows))
         try:
-            inserted = cursor.execute(
-                f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) "  # noqa: S608
-                f"SELECT * FROM {_VIEW}"
-            ).fetchone()
+            if load.mode == "upsert":
+                # Keys are checked and matched, which takes the rows more than once.
+                session.cursor.execute(f"CREATE TEMP TABLE {_STAGING} AS SELECT * FROM {_VIEW}")  # noqa: S608
+                staged.relation = _STAGING
+            yield staged
         except Exception:
             if rows.error is not None:
                 raise rows.error from None
             raise
-        return int(inserted[0])
 
 
 class _Rows:
-    """The rows of a load, audit columns included.
+    """The rows of a load, audit columns included, counted as they are read.
 
     Keeps the error that ended them: DuckDB turns whatever is raised here into an error of its own.
     """
 
-    def __init__(self, load: Load, results: ExecutionResults) -> None:
+    def __init__(self, load: Load, results: ExecutionResults, staged: Staged) -> None:
         self._load = load
+        self._staged = staged
         self._results = results
         self.error: BaseException | None = None
 
@@ -122,6 +130,7 @@ class _Rows:
         try:
             with closing(record_batches(self._results, self._load.schema)) as batches:
                 for batch in batches:
+                    self._staged.rows += batch.num_rows
                     audit = [pa.repeat(constant, batch.num_rows) for constant in constants]
                     yield pa.RecordBatch.from_arrays([*batch.columns, *audit], schema=schema)
         except GeneratorExit:

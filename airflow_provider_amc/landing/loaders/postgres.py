@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
@@ -11,8 +11,11 @@ import pyarrow as pa
 from airflow_provider_amc.exceptions import AmcLoadError
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.copy import ErrorKeeper, QuotedEndMarks
+from airflow_provider_amc.landing.loaders.session import Session, plain_row
 from airflow_provider_amc.landing.reader import open_checked
-from airflow_provider_amc.landing.table import Load, quote, sql_type
+from airflow_provider_amc.landing.sql_types import quote, sql_type
+from airflow_provider_amc.landing.statements import Staged, Statement
+from airflow_provider_amc.landing.table import Load
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
@@ -45,57 +48,48 @@ class PostgresLoader(TableLoader):
     dialect = "postgres"
     placeholder = "%s"
     case_sensitive = True
+    # PostgreSQL has 1,000; what it gets comes through Arrow.
+    max_precision = 76
 
-    def existing_columns(self, connection: Any, load: Load) -> Mapping[str, str | None] | None:
-        with closing(connection.cursor()) as cursor:
-            columns = self._columns(cursor, load)
-        connection.rollback()
-        return columns
+    def check_names(self, load: Load) -> None:
+        too_long = [name for name in load.schema.names if len(name.encode()) > _NAME_LIMIT]
+        if too_long:
+            raise AmcLoadError(
+                f"PostgreSQL cuts names off after {_NAME_LIMIT} bytes, and these are longer: {', '.join(too_long)}. "
+                "Give the columns shorter aliases in the query. Nothing was changed."
+            )
 
-    def check_fit(self, load: Load, existing: Mapping[str, str | None]) -> None:
-        _check_names(load)
-        super().check_fit(load, existing)
+    @contextmanager
+    def transaction(self, connection: Any) -> Iterator[Session]:
+        with super().transaction(connection) as session:
+            for setting in _SETTINGS:
+                session.cursor.execute(setting)
+            yield session
 
-    def write(self, cursor: Any, load: Load, results: ExecutionResults, *, create: bool) -> int:
-        _check_names(load)
-        for setting in _SETTINGS:
-            cursor.execute(setting)
-        cursor.execute(_staging_table(load.schema))
-        names = [quote(name, self.dialect) for name in load.schema.names]
-        copy = f"COPY {_STAGING} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
-        with closing(open_checked(results, load.schema)) as files:
-            for file in files:
-                _copy(cursor, copy, QuotedEndMarks(file.body) if len(names) == 1 else file.body)
-        # Only now: a lock held while the files are downloaded would make loads of other windows wait for them. By the
-        # last part of the name, because the same table can be meant with and without its schema.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"airflow_provider_amc:{load.table.parts[-1]}",))
-        existing = self._columns(cursor, load)
-        if existing is not None:
-            self.check_fit(load, existing)
-        self.prepare(cursor, load, create=existing is None)
-        selected = ", ".join(self.bound_name(name) for name in load.schema.names)
-        values = ", ".join(["%s"] * len(load.audit.values()))
-        cursor.execute(
-            f"INSERT INTO {load.table.sql(self.dialect)} ({self.column_list(load)}) "  # noqa: S608
-            f"SELECT {selected}, {values} FROM {_STAGING}",
-            load.audit.values(),
-        )
-        return int(cursor.rowcount)
-
-    def _columns(self, cursor: Any, load: Load) -> dict[str, str | None] | None:
-        cursor.execute(_COLUMNS, (load.table.sql(self.dialect),))
-        # The connection's extra can choose the kind of cursor, and with it the kind of row.
-        rows = [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in cursor.fetchall()]
+    def existing_columns(self, session: Session, load: Load) -> Mapping[str, str | None] | None:
+        session.cursor.execute(_COLUMNS, (load.table.sql(self.dialect),))
+        rows = map(plain_row, session.cursor.fetchall())
         return {str(name): str(kind) for name, kind in rows} or None
 
+    @contextmanager
+    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+        session.cursor.execute(_staging_table(load.schema))
+        names = [quote(name, self.dialect) for name in load.schema.names]
+        copy = f"COPY {_STAGING} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
+        rows = 0
+        with closing(open_checked(results, load.schema)) as files:
+            for file in files:
+                _copy(session.cursor, copy, QuotedEndMarks(file.body) if len(names) == 1 else file.body)
+                rows += session.cursor.rowcount
+        yield Staged(_STAGING, rows=rows)
 
-def _check_names(load: Load) -> None:
-    too_long = [name for name in load.schema.names if len(name.encode()) > _NAME_LIMIT]
-    if too_long:
-        raise AmcLoadError(
-            f"PostgreSQL cuts names off after {_NAME_LIMIT} bytes, and these are longer: {', '.join(too_long)}. Give "
-            "the columns shorter aliases in the query. Nothing was changed."
-        )
+    def lock(
+        self, session: Session, load: Load, existing: Mapping[str, str | None] | None
+    ) -> Mapping[str, str | None] | None:
+        # By the last part of the name, because the same table can be meant with and without its schema.
+        key = f"airflow_provider_amc:{load.table.parts[-1]}"
+        session.run(Statement("SELECT pg_advisory_xact_lock(hashtext(%s))", (key,)))
+        return self.existing_columns(session, load)
 
 
 def _staging_table(schema: pa.Schema) -> str:

@@ -71,7 +71,6 @@ class TestDbApi(SqliteBehaviour):
     """Through a driver of which nothing is known."""
 
     hook_class = FileHook
-    creates_in_transaction = False
 
     def test_chosen_for_unknown_connections(self) -> None:
         assert type(self.loader) is DbApiLoader
@@ -121,13 +120,18 @@ class TestDbApi(SqliteBehaviour):
 
         loader = DbApiLoader(Recording())
         loader.load(load_of("results", schema_of("100% STRING")), FakeResults(b"100%\na\n"))
-        inserts = [statement for statement, _ in statements if statement.startswith("INSERT")]
+        inserts = [statement for statement, bound in statements if statement.startswith("INSERT") and bound]
         assert len(inserts) == 1
         # What such a driver does with a statement.
-        assert (inserts[0] % (("?",) * 7)).startswith('INSERT INTO "results" ("100%", "_amc_instance_id"')
+        assert (inserts[0] % (("?",) * 7)).endswith(f"{'?, ' * 6}?)")
+        assert '("100%", "_amc_instance_id"' in inserts[0] % (("?",) * 7)
+        selects = [(statement, bound) for statement, bound in statements if "SELECT s." in statement]
+        assert '("100%", "_amc_instance_id"' in selects[0][0]
+        assert selects[0][1] is None
+
         creates = [(statement, bound) for statement, bound in statements if statement.startswith("CREATE")]
         assert '"100%"' in creates[0][0]
-        assert creates[0][1] is None
+        assert all(bound is None for _, bound in creates)
 
 
 class RecordingConnection:
@@ -141,12 +145,15 @@ class RecordingConnection:
         return self
 
     def execute(self, statement: str, bound: object = None) -> None:
-        if statement.startswith("SELECT"):
+        if "WHERE 1 = 0" in statement:
             raise LookupError("no such table")
         self._statements.append((statement, bound))
 
     def executemany(self, statement: str, rows: object) -> None:
         self._statements.append((statement, rows))
+
+    def fetchone(self) -> tuple[int]:
+        return (1,)
 
     def commit(self) -> None:
         pass

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -81,12 +80,6 @@ class TestDuckDB(LoaderBehaviour):
             self.load(table, FakeResults(b"campaign,clicks\na,x\n"), schema_of("campaign STRING", "clicks STRING"))
         assert self.rows(table) == Counter([("before", 1)])
 
-    def test_column_that_would_round(self) -> None:
-        table = self.new_table()
-        self.load(table, FakeResults(b"cost\n1.25\n"), schema_of(column("cost", "DECIMAL", 10, 2)))
-        with pytest.raises(AmcLoadError, match=re.escape("cost (table: DECIMAL(10,2), result: DECIMAL(38, 17))")):
-            self.load(table, FakeResults(b"cost\n1.255\n"), schema_of("cost DECIMAL"))
-
     def test_names_are_matched_without_case(self) -> None:
         table = self.new_table()
         self.load(table, FakeResults(b"Campaign,CLICKS\na,1\n"), schema_of("Campaign STRING", "CLICKS LONG"))
@@ -94,7 +87,7 @@ class TestDuckDB(LoaderBehaviour):
         assert self.rows(table) == Counter([("b", 2)])
 
     def test_names_that_differ_in_case_only(self) -> None:
-        with pytest.raises(AmcLoadError, match='Column with name "A" already exists'):
+        with pytest.raises(AmcLoadError, match="The columns A, a differ in case only"):
             self.load(self.new_table(), FakeResults(b"a,A\n1,2\n"), schema_of("a LONG", "A LONG"))
 
     def test_schema(self) -> None:

@@ -122,14 +122,6 @@ class PostgresBehaviour(LoaderBehaviour):
             assert self.load(name, simple(("a", 1))) == 1
         assert self.execute(f"SELECT count(*) FROM s_{table}.{table}") == [(1,)]
 
-    def test_wrong_type(self) -> None:
-        table = self.new_table()
-        self.load(table, simple(("before", 1)))
-        schema = schema_of("campaign STRING", "clicks DECIMAL")
-        with pytest.raises(AmcLoadError, match=r"types differ for clicks \(table: bigint, result: DECIMAL\(38, 17\)\)"):
-            self.load(table, FakeResults(b"campaign,clicks\na,1.5\n"), schema)
-        assert self.rows(table) == Counter([("before", 1)])
-
     def test_columns_that_differ_in_case_are_two(self) -> None:
         table = self.new_table()
         assert self.load(table, FakeResults(b"id,ID\n1,2\n"), schema_of("id LONG", "ID LONG")) == 1
