@@ -1,32 +1,35 @@
-"""Result files as typed Arrow record batches, in constant memory."""
+"""Result files as checked streams of bytes and as typed Arrow record batches, in constant memory."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow import csv as pa_csv
 
 from airflow_provider_amc.exceptions import AmcResultError
+from airflow_provider_amc.landing.ahead import CHUNK, ChunkReader, ahead
+from airflow_provider_amc.landing.rows import row_blocks
 from airflow_provider_amc.landing.schema import check_header
 
 if TYPE_CHECKING:
-    from airflow_provider_amc.client.results import ExecutionResults
-
-#: Bytes parsed into one record batch, and the longest row. Arrow reads up to 32 blocks ahead of a slow consumer, and that
-#: many are in memory.
-BLOCK_SIZE = 1024 * 1024
+    from airflow_provider_amc.client.results import ExecutionResults, ResultFile
 
 #: The longest header accepted. 100 output columns with long names stay far below it.
 _HEADER_LIMIT = 1024 * 1024
 
-_CHUNK = 1024 * 1024
+#: Blocks of rows that are parsed at the same time, and that wait for the consumer at most.
+_PARSERS = 2
+_PARSED = 3
 
 
 @dataclass(frozen=True)
@@ -42,26 +45,42 @@ class CheckedFile:
     header: bytes
     body: BinaryIO
 
+    def chunks(self) -> Iterator[bytes]:
+        """Read the body piece by piece."""
+        return iter(lambda: self.body.read(CHUNK), b"")
+
     def after(self, head: bytes) -> BinaryIO:
         """Return the body as a stream that begins with other bytes, such as the header."""
-        # Buffered, because a short read would look like the end of the file to many readers.
-        return io.BufferedReader(_Rejoined(head, self.body), _CHUNK)
+        return cast("BinaryIO", ChunkReader(chain((head,), self.chunks())))
+
+
+def open_file(file: ResultFile, schema: pa.Schema) -> Generator[CheckedFile]:
+    """Open one result file, decompressed, its header checked; a thread reads ahead.
+
+    :param file: the file.
+    :param schema: columns of the result.
+    :returns: a generator (close it) of the one file.
+    :raises AmcResultError: the header differs from ``outputColumns``.
+    """
+    return _opened(_delivered(file, schema))
 
 
 def open_checked(results: ExecutionResults, schema: pa.Schema) -> Generator[CheckedFile]:
     """Open the result files one after another, decompressed, each with its header checked.
 
+    A thread reads ahead, also into the next file, so that the consumer need not wait for its beginning.
+
     :param results: the result of an execution.
     :param schema: its columns.
-    :returns: a generator (close it); a file is closed when the next one is asked for.
+    :returns: a generator (close it); the rest of a file is passed over when the next one is asked for.
     :raises AmcResultError: a header differs from ``outputColumns``.
     """
-    for result_file in results.files():
-        with result_file.open(decompress=True) as raw:
-            body = io.BufferedReader(raw, _CHUNK)
-            header = read_header(body, result_file.index)
-            check_header(parse_header(header, result_file.index), schema, result_file.index)
-            yield CheckedFile(result_file.index, header, body)
+
+    def deliver() -> Generator[_Begun | bytes]:
+        for file in results.files():
+            yield from _delivered(file, schema)
+
+    return _opened(deliver())
 
 
 def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa.RecordBatch]:
@@ -72,35 +91,123 @@ def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa
 
     :raises AmcResultError: a cell does not fit the announced type. The message names the column, not the value.
     """
-    # Arrow's reader takes types by name, and a result may repeat one: names by position are never ambiguous.
-    types = {f"c{position}": kind for position, kind in enumerate(schema.types)}
-    head = f"{','.join(types)}\n".encode()
     with closing(open_checked(results, schema)) as files:
         for file in files:
-            try:
-                # Our own header in front: Arrow would take a quoted line break in AMC's for the end of the header, and
-                # remove a byte order mark at the start of the first value.
-                with pa_csv.open_csv(
-                    io.BufferedReader(_Ended(file.after(head), file.index), _CHUNK),
-                    read_options=pa_csv.ReadOptions(block_size=BLOCK_SIZE),
-                    parse_options=pa_csv.ParseOptions(
-                        newlines_in_values=True,
-                        # In a result of one column, an empty line is a suppressed cell.
-                        ignore_empty_lines=len(schema) > 1,
-                    ),
-                    convert_options=pa_csv.ConvertOptions(
-                        column_types=types,
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                        timestamp_parsers=[pa_csv.ISO8601],
-                    ),
-                ) as reader:
-                    for batch in reader:
-                        yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-            except pa.ArrowException as error:
-                problem = _without_values(str(error), schema)
-                raise AmcResultError(f"Result file {file.index} does not fit outputColumns: {problem}.") from None
+            yield from file_batches(file, schema)
+
+
+def file_batches(file: CheckedFile, schema: pa.Schema) -> Generator[pa.RecordBatch]:
+    """Read one result file as record batches of ``schema``, see :func:`record_batches`."""
+    parsed: deque[Future[list[pa.RecordBatch]]] = deque()
+    parse = _parser(schema, file.index)
+    with ThreadPoolExecutor(_PARSERS, "amc-parse") as pool:
+        for block in row_blocks(file.chunks(), file.index):
+            parsed.append(pool.submit(parse, block))
+            if len(parsed) == _PARSED:
+                yield from parsed.popleft().result()
+        while parsed:
+            yield from parsed.popleft().result()
+
+
+def _parser(schema: pa.Schema, file_index: int) -> Callable[[bytes], list[pa.RecordBatch]]:
+    # Arrow's reader takes types by name, and a result may repeat one: names by position are never ambiguous.
+    types = {f"c{position}": kind for position, kind in enumerate(schema.types)}
+    parse_options = pa_csv.ParseOptions(
+        newlines_in_values=True,
+        # In a result of one column, an empty line is a suppressed cell.
+        ignore_empty_lines=len(schema) > 1,
+    )
+    convert_options = pa_csv.ConvertOptions(
+        column_types=types,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        timestamp_parsers=[pa_csv.ISO8601],
+    )
+
+    def parse(block: bytes) -> list[pa.RecordBatch]:
+        if block.startswith(b"\xef\xbb\xbf"):
+            # Arrow would take it for a byte order mark, and it is part of a value: that of the file is in the header.
+            block = b"\xef\xbb\xbf" + block
+        try:
+            # Rows are cut already, so that each of them fits into its block, however long it is.
+            table = pa_csv.read_csv(
+                pa.BufferReader(block),
+                read_options=pa_csv.ReadOptions(column_names=list(types), block_size=len(block) + 1, use_threads=False),
+                parse_options=parse_options,
+                convert_options=convert_options,
+            )
+        except pa.ArrowException as error:
+            problem = _without_values(str(error), schema)
+            raise AmcResultError(f"Result file {file_index} does not fit outputColumns: {problem}.") from None
+        return [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in table.to_batches()]
+
+    return parse
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A file begins."""
+
+    index: int
+    header: bytes
+
+
+def _delivered(file: ResultFile, schema: pa.Schema) -> Generator[_Begun | bytes]:
+    """The head of a file, then the rest in chunks."""
+    with file.open(decompress=True) as raw:
+        buffered = io.BufferedReader(raw, 1 << 16)
+        header = read_header(buffered, file.index)
+        check_header(parse_header(header, file.index), schema, file.index)
+        yield _Begun(file.index, header)
+        read = buffered.peek()
+        buffered.detach()
+        while chunk := _filled(read, raw):
+            yield chunk
+            read = b""
+
+
+def _filled(begun: bytes, raw: io.RawIOBase) -> bytes:
+    """Read the rest of a chunk, of which some may be there: so many bytes that a consumer need not join pieces."""
+    pieces = [begun] if begun else []
+    missing = CHUNK - len(begun)
+    # The streams of this package give all at once, others what they have.
+    while missing > 0 and (piece := raw.read(missing)):
+        pieces.append(piece)
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _opened(delivered: Generator[_Begun | bytes]) -> Generator[CheckedFile]:
+    with closing(ahead(delivered)) as items:
+        begun = next(items, None)
+        while isinstance(begun, _Begun):
+            rest = _Chunks(items)
+            yield CheckedFile(begun.index, begun.header, cast("BinaryIO", ChunkReader(rest)))
+            for _ in rest:
+                continue
+            begun = rest.next_file
+
+
+class _Chunks:
+    """Chunks up to the beginning of the next file."""
+
+    def __init__(self, items: Iterator[_Begun | bytes]) -> None:
+        self._items = items
+        self._ended = False
+        self.next_file: _Begun | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        item = None if self._ended else next(self._items, None)
+        if isinstance(item, bytes):
+            return item
+        self._ended = True
+        if item is not None:
+            self.next_file = item
+        raise StopIteration
 
 
 def read_header(stream: BinaryIO, file_index: int) -> bytes:
@@ -135,56 +242,6 @@ def parse_header(header: bytes, file_index: int) -> list[str]:
         raise AmcResultError(f"The header of result file {file_index} is not CSV in UTF-8.") from None
 
 
-class _Rejoined(io.RawIOBase):
-    """A stream whose beginning has been read already."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        super().__init__()
-        self._head = memoryview(head)
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._head:
-            size = min(len(buffer), len(self._head))
-            buffer[:size] = self._head[:size]
-            self._head = self._head[size:]
-            return size
-        return self._rest.readinto(buffer) or 0  # type: ignore[attr-defined]
-
-
-class _Ended(io.RawIOBase):
-    """CSV whose last row has a line end, and whose last quote is closed.
-
-    Without a line end, Arrow takes an empty last cell for an empty string if a cell before it is quoted. What a quote
-    that is never closed swallows, it takes for one value.
-    """
-
-    def __init__(self, source: BinaryIO, file_index: int) -> None:
-        super().__init__()
-        self._source = source
-        self._file_index = file_index
-        self._last = b"\n"
-        self._quotes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        chunk = self._source.read(len(buffer))
-        if chunk:
-            self._last = chunk[-1:]
-            self._quotes += chunk.count(b'"')
-        elif self._quotes % 2:
-            raise AmcResultError(f"Result file {self._file_index} ends in the middle of a quoted cell.")
-        elif self._last != b"\n":
-            chunk = self._last = b"\n"
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-
 def _without_values(message: str, schema: pa.Schema) -> str:
     # Arrow quotes the offending text, and results are confidential: keep only what says where it is.
     match = re.search(r"[Cc]olumn #(\d+)", message)
@@ -194,6 +251,4 @@ def _without_values(message: str, schema: pa.Schema) -> str:
     match = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if match:
         return f"a row has {match[2]} cells instead of {match[1]}"
-    if "straddl" in message:
-        return f"a row is longer than {BLOCK_SIZE:,} bytes"
     return "it is not well-formed CSV"
