@@ -21,6 +21,7 @@ from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
 from airflow_provider_amc.operators.task_run import REATTACH, TaskRun
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
+from airflow_provider_amc.triggers.history import duration
 from airflow_provider_amc.triggers.waiting import (
     BACKSTOP,
     deadline_error,
@@ -239,6 +240,10 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             execution = self._looked_at(execution)
             if execution.is_finished:
                 return self._conclude(execution, query)
+            self.log.info(
+                "Waiting for it in the triggerer, until %s at the latest",
+                time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline)),
+            )
             self.defer(
                 trigger=AmcWorkflowExecutionTrigger(
                     workflow_execution_id=execution.workflow_execution_id,
@@ -262,6 +267,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
                 poll_interval_max=longest,
                 deadline=deadline,
                 log=self.log,
+                status=execution.raw_status,
             )
         except AmcDeadlineError:
             if self.cancel_on_kill:
@@ -347,6 +353,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             settle=INVISIBLE_SECONDS - self.retry_delay.total_seconds() if task.is_retry else 0.0,
             wanted_timeout=self._amc_timeout(),
             cancel_outdated=self.cancel_on_kill,
+            abandoned=task.abandoned(self.reattach) if task.is_retry else (),
         )
         try:
             return self._submission.run()
@@ -394,7 +401,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         self.log.info(
             "AMC execution %s has succeeded%s; it gives %s",
             execution.workflow_execution_id,
-            f" after {execution.execution_time} s" if execution.execution_time is not None else "",
+            f" after {duration(execution.execution_time)}" if execution.execution_time is not None else "",
             ", ".join(column.name for column in execution.output_columns) or "no columns",
         )
         return execution.workflow_execution_id

@@ -15,7 +15,7 @@ When an execution counts as started by this task:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,9 @@ class Submission:
     :param settle: seconds for which AMC may not show yet what an earlier try has started. The task state store, where
         there is one, knows better.
     :param wanted_timeout: time limit that a saved workflow should have at least, seconds.
-    :param cancel_outdated: cancel executions of an earlier try whose request was another one.
+    :param cancel_outdated: cancel executions of earlier tries that nobody waits for any more: the request was another
+        one, or their key is one of ``abandoned``.
+    :param abandoned: keys of earlier tries that this one does not go on with.
     :param sleep: waits some seconds.
     :param clock: tells seconds since the epoch.
     """
@@ -79,6 +81,7 @@ class Submission:
         settle: float = 0.0,
         wanted_timeout: int | None = None,
         cancel_outdated: bool = True,
+        abandoned: Collection[RunKey] = (),
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -92,10 +95,12 @@ class Submission:
         self._log = log
         self._store = store
         self._cancel_outdated = cancel_outdated
+        self._abandoned = abandoned
         self._sleep = sleep
         self._clock = clock
         self._first_start = clock()
         self._settled = self._first_start + (0.0 if store is not None else settle)
+        self._ended: list[Execution] = []
         #: Was a create call sent whose outcome is not known yet?
         self.is_open = False
 
@@ -120,6 +125,12 @@ class Submission:
             )
             self._remember(execution)
             return Submitted(execution, self._first_start)
+        for ended in self._ended:
+            self._log.info(
+                "AMC execution %s, which is %s, was started by an earlier try of this task: starting a new one",
+                ended.workflow_execution_id,
+                ended.raw_status,
+            )
         execution = self._submitted()
         self._remember(execution)
         return Submitted(execution, self._first_start)
@@ -190,7 +201,7 @@ class Submission:
             if self._is_own(execution):
                 own.append(execution)
             elif self._is_outdated(execution):
-                self._cancel(execution, "an earlier try of this task asked for something else")
+                self._cancel(execution, "an earlier try of this task started it, and nobody waits for it any more")
         return own[::-1]
 
     def _is_own(self, execution: Execution) -> bool:
@@ -209,11 +220,17 @@ class Submission:
 
     def _is_outdated(self, execution: Execution) -> bool:
         key = RunKey.read(execution.sql_query) if self._own_sql and self._cancel_outdated else None
-        return key is not None and not execution.is_finished and key.is_by_same_task(self._key)
+        if key is None or execution.is_finished:
+            return False
+        if key.is_by_same_task(self._key):
+            return True
+        return not key.detached and any(key.is_by_same_task(other) for other in self._abandoned)
 
     def _found(self) -> Execution | None:
         """The execution to go on with, ``None`` when AMC shows none."""
-        own = [execution for execution in self._own(self._client) if _is_usable(execution)]
+        shown = self._own(self._client)
+        own = [execution for execution in shown if _is_usable(execution)]
+        self._ended = [execution for execution in shown if execution not in own]
         if not own:
             return None
         if not self._own_sql and len(own) > 1:

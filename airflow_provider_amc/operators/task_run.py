@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Which executions of earlier tries a task goes on with, see :meth:`TaskRun.identity`.
 REATTACH = ("retry", "always", "never")
+
+#: How far back executions of earlier tries are looked for when Airflow has forgotten when the run first began. AMC keeps
+#: one waiting for a day at most, and lets it run for another.
+_MEMORY = timedelta(days=7)
 
 
 def deployment_name() -> str:
@@ -46,7 +50,7 @@ class TaskRun:
     :param try_number: number of the try, from 1.
     :param max_tries: last try before the task fails for good; Airflow raises it when the task is cleared, not when it
         is tried again.
-    :param since: when the DAG run began.
+    :param since: when the DAG run began; no execution that matters to it is older.
     """
 
     dag_id: str
@@ -63,6 +67,10 @@ class TaskRun:
         ti, dag_run = context["ti"], context["dag_run"]
         now = datetime.now(UTC)
         since = getattr(dag_run, "start_date", None) or getattr(ti, "start_date", None) or now
+        due = getattr(dag_run, "run_after", None) or getattr(dag_run, "logical_date", None)
+        if int(ti.try_number) > 1 and due is not None:
+            # A run that had finished gets a new start when one of its tasks is cleared.
+            since = min(since, max(due, now - _MEMORY))
         return cls(
             dag_id=str(ti.dag_id),
             task_id=str(ti.task_id),
@@ -86,6 +94,18 @@ class TaskRun:
         """
         generation = {"retry": f"clear {self.max_tries}", "always": "", "never": f"try {self.try_number}"}[reattach]
         return [self.dag_id, self.task_id, self.map_index, self.run_id, generation]
+
+    def abandoned(self, reattach: str) -> list[RunKey]:
+        """Keys of the earlier tries whose executions this one does not go on with. Only their task parts mean something.
+
+        :param reattach: see :meth:`identity`.
+        """
+        earlier = {
+            "retry": [replace(self, max_tries=number) for number in range(self.max_tries)],
+            "always": [],
+            "never": [replace(self, try_number=number) for number in range(1, self.try_number)],
+        }
+        return [run.key(reattach, None) for run in earlier[reattach]]
 
     def key(self, reattach: str, request: object, *, detached: bool = False) -> RunKey:
         """The key of a run.

@@ -77,6 +77,7 @@ def wait_here(
     poll_interval_max: float,
     deadline: float,
     log: logging.Logger | Any,
+    status: str | None = None,
 ) -> Execution:
     """Wait for an execution while holding the worker. A poll that fails never ends the wait.
 
@@ -86,11 +87,14 @@ def wait_here(
     :param poll_interval_max: longest interval in seconds.
     :param deadline: wall-clock end of the wait, seconds since the epoch.
     :param log: logger of the task.
+    :param status: the status that the log has told already.
     :returns: the finished execution.
     :raises AmcDeadlineError: the deadline has passed.
     """
     started = time.time()
     history = History(workflow_execution_id)
+    if status is not None:
+        history.note(status)
     problem = ""
     while True:
         try:
@@ -142,10 +146,9 @@ def tell_history(event: dict[str, Any] | None, log: logging.Logger | Any) -> dic
     for change in event.get("history") or ():
         lasted = change.get("seconds")
         log.info(
-            "AMC execution %s was %s%s from %s%s",
+            "AMC execution %s %s %s%s",
             event["workflow_execution_id"],
-            change["status"],
-            "" if lasted is None else f" for {duration(lasted)}",
+            f"is {change['status']} since" if lasted is None else f"was {change['status']} for {duration(lasted)} from",
             change["at"],
             f": {change['reason']}" if change.get("reason") else "",
         )

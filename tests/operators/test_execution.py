@@ -250,6 +250,15 @@ class TestWaiting:
         with pytest.raises(AmcExecutionError, match="sent no event"):
             execute(deferrable=True).execute_complete(task_context(), event=None)
 
+    def test_status_is_told_once(self, amc_default: EmulatorServer, mocker: Any) -> None:
+        amc_default.add_fault(operation="getWorkflowExecution", kind="unknown_status", value="PENDING", times=2)
+        operator = execute()
+        info = mocker.patch.object(operator.log, "info")
+        execution_id = operator.execute(task_context())
+        told = [str(call.args[0]) % call.args[1:] for call in info.call_args_list]
+        assert [f"{execution_id} of the query is PENDING; " in line for line in told if " is PENDING" in line] == [True]
+        assert any(f"{execution_id} is SUCCEEDED, after " in line for line in told)
+
     def test_unknown_status_is_waited_out(self, amc_default: EmulatorServer) -> None:
         amc_default.add_fault(operation="getWorkflowExecution", kind="unknown_status", value="POLISHING", times=3)
         execution_id = execute().execute(task_context())

@@ -96,7 +96,9 @@ class TestRetry:
 
     @pytest.mark.parametrize("outcome", ["FAILED", "REJECTED", "CANCELLED"])
     @pytest.mark.parametrize("store", [True, False])
-    def test_runs_afresh_after(self, amc_default: EmulatorServer, client: AmcClient, outcome: str, store: bool) -> None:
+    def test_runs_afresh_after(
+        self, amc_default: EmulatorServer, client: AmcClient, mocker: Any, outcome: str, store: bool
+    ) -> None:
         kept = {"task_state_store": Store()} if store else {}
         if outcome == "CANCELLED":
             amc_default.add_fault(operation=POST, kind="duration", seconds=3600)
@@ -105,8 +107,13 @@ class TestRetry:
             amc_default.add_fault(operation=POST, kind="fail", value=outcome, reason="No luck")
             with pytest.raises(AmcExecutionError):
                 execute().execute(task_context(**kept))
-        second = execute().execute(task_context(ti=RETRY, **kept))
+        again = execute()
+        info = mocker.patch.object(again.log, "info")
+        second = again.execute(task_context(ti=RETRY, **kept))
         assert statuses(client)[second] == "SUCCEEDED"
+        # AMC's list leaves out what was cancelled.
+        told = [call.args[2] for call in info.call_args_list if str(call.args[0]).endswith("starting a new one")]
+        assert told == [outcome] * (outcome != "CANCELLED")
         assert sorted(statuses(client).values()) == sorted(["SUCCEEDED", outcome])
 
     def test_runs_afresh_when_amc_forgot_the_execution(self, slow: EmulatorServer) -> None:
@@ -154,6 +161,38 @@ class TestRetry:
     def test_reattach(self, slow: EmulatorServer, reattach: str, ti: dict[str, Any], same: bool) -> None:
         first = submit(reattach=reattach)
         assert (submit(task_context(ti=ti), reattach=reattach) == first) is same
+
+    @pytest.mark.parametrize(
+        ("arguments", "ti", "cancelled"),
+        [
+            ({}, CLEARED, True),
+            ({"reattach": "never"}, RETRY, True),
+            ({"cancel_on_kill": False}, CLEARED, False),
+            ({}, {**CLEARED, "map_index": 1}, False),
+            ({}, {**CLEARED, "run_id": "manual__2"}, False),
+        ],
+    )
+    def test_what_nobody_waits_for_any_more_is_cancelled(
+        self, slow: EmulatorServer, client: AmcClient, arguments: dict[str, Any], ti: dict[str, Any], cancelled: bool
+    ) -> None:
+        first = submit(**arguments)
+        second = submit(task_context(ti=ti), **arguments)
+        found = statuses(client)
+        assert found.keys() == {first, second}
+        assert (found[first] == "CANCELLED") is cancelled
+        assert found[second] != "CANCELLED"
+
+    def test_what_was_meant_to_be_left_alone_runs_on(self, slow: EmulatorServer, client: AmcClient) -> None:
+        left = execute(wait_for_completion=False).execute(task_context())
+        submit(task_context(ti=CLEARED))
+        assert statuses(client)[left] != "CANCELLED"
+
+    def test_clear_of_a_finished_run_hides_nothing(self, slow: EmulatorServer) -> None:
+        slow.advance_clock(-2 * 86400)
+        first = submit(reattach="always")
+        slow.advance_clock(2 * 86400)
+        # Airflow lets a run that had finished begin anew when one of its tasks is cleared.
+        assert submit(task_context(ti=CLEARED), reattach="always") == first
 
     def test_wait_is_counted_from_the_first_start(self, slow: EmulatorServer) -> None:
         store = Store()

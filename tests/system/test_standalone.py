@@ -120,6 +120,7 @@ def defers_and_goes_on(scenario: Scenario) -> None:
     log = "\n".join(task.log())
     assert f"AMC execution {execution} of the query is " in log
     assert f"AMC execution {execution} was RUNNING for " in log
+    assert f"AMC execution {execution} is SUCCEEDED since " in log
     assert f"AMC execution {execution} has succeeded" in log
 
 

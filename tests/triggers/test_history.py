@@ -44,7 +44,7 @@ def test_the_task_repeats_what_the_triggerer_saw(mocker: Any, caplog: pytest.Log
     assert caplog.messages == [
         "AMC execution abc was PENDING for 45 s from 2026-03-11T00:00:00Z",
         "AMC execution abc was RUNNING for 12 min 5 s from 2026-03-11T00:00:45Z",
-        "AMC execution abc was FAILED from 2026-03-11T00:12:50Z: Too big",
+        "AMC execution abc is FAILED since 2026-03-11T00:12:50Z: Too big",
     ]
 
 
@@ -52,4 +52,4 @@ def test_events_of_an_earlier_release_are_understood(caplog: pytest.LogCaptureFi
     event = {"status": "finished", "workflow_execution_id": "abc", "history": [{"status": "PENDING", "at": "then"}]}
     with caplog.at_level(logging.INFO):
         tell_history(event, logging.getLogger("task"))
-    assert caplog.messages == ["AMC execution abc was PENDING from then"]
+    assert caplog.messages == ["AMC execution abc is PENDING since then"]
