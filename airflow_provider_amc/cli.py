@@ -83,7 +83,7 @@ def emulator(
             metavar="NAME=VALUE",
             help="Where sources about AMC disagree: unknown_id_status=400|404, not_ready_status=404|400, "
             "terms_status=403|401, scope_status=403|401, workflow_validation=create|async, z_suffix=accept|reject, "
-            "instances_page_size=100|10, overlap_limit=N. May be repeated.",
+            "instances_page_size=100|10, access=managed|self_service, overlap_limit=N. May be repeated.",
         ),
     ] = None,
     now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
@@ -118,7 +118,7 @@ _SWITCHES = {
     **dict.fromkeys(
         ("unknown_id_status", "not_ready_status", "terms_status", "scope_status", "instances_page_size"), int
     ),
-    **dict.fromkeys(("workflow_validation", "z_suffix"), str),
+    **dict.fromkeys(("workflow_validation", "z_suffix", "access"), str),
     "overlap_limit": int,
 }
 

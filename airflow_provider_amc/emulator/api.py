@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from airflow_provider_amc.emulator.errors import (
     unauthorized_request,
 )
 from airflow_provider_amc.emulator.faults import Fault
+from airflow_provider_amc.emulator.progress import Progress
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
@@ -79,7 +81,9 @@ class Call:
         return parsed
 
     def answer(self, body: Any, *, media_type: str | None = None, status: int = 200) -> Response:
-        """A JSON answer in the operation's media type."""
+        """A JSON answer in the operation's media type; one without a body for status 204."""
+        if status == 204:
+            return Response(status_code=204)
         if self.emulator.config.envelope == "wrapped":
             kind = self.operation.spec_media_type or self.operation.media_type
         else:
@@ -89,6 +93,31 @@ class Call:
     def wrapped(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         """An object as recorded, or in the envelope of the OpenAPI files when that was asked for."""
         return {name: body} if self.emulator.config.envelope == "wrapped" else body
+
+    def plan(self, key: str, shortest: float, longest: float) -> Progress:
+        """The work that this call begins.
+
+        The duration is drawn with the speed ``realistic``, none with ``instant``; faults of the kinds ``duration`` and
+        ``fail`` on the operation decide otherwise.
+
+        :param key: what else the duration depends on, beside the seed.
+        :param shortest: least seconds that AMC takes.
+        :param longest: most seconds that AMC takes.
+        """
+        config, seconds, failure = self.emulator.config, 0.0, None
+        if config.speed == "realistic":
+            drawn = random.Random(f"{config.seed}:{self.operation.id}:{key}")  # noqa: S311
+            seconds = round(drawn.uniform(shortest, longest), 3)
+        if (fault := self.fault("duration")) is not None:
+            seconds = 60.0 if fault.seconds is None else fault.seconds
+        if (fault := self.fault("fail")) is not None:
+            failure = fault.reason or "The request failed inside AMC."
+            seconds = seconds if fault.seconds is None else fault.seconds
+        return Progress(self.now(), seconds, failure)
+
+    def now(self) -> float:
+        """The virtual time, epoch seconds."""
+        return self.emulator.clock.now().timestamp()
 
     # -- pages -----------------------------------------------------------------------------------------------------
     def limit(self, default: int | None = None, name: str = "limit") -> int:
@@ -106,15 +135,21 @@ class Call:
         return int(text)
 
     def after(self) -> int | None:
-        """Where the previous page ended, from ``nextToken``; ``None`` for the first page.
+        """Where the previous page ended, from ``nextToken`` of the query; ``None`` for the first page.
 
         :raises ApiError: 400 for a token that was not given out for this list.
         """
-        token = self.query("nextToken")
-        if token is None:
+        return self.position(self.query("nextToken"))
+
+    def position(self, token: object) -> int | None:
+        """Where a page ended, from the token that came with it; ``None`` without a token.
+
+        :raises ApiError: 400 for a token that was not given out for this list.
+        """
+        if token is None or token == "":
             return None
         try:
-            operation, instance_id, position = json.loads(base64.urlsafe_b64decode(token))
+            operation, instance_id, position = json.loads(base64.urlsafe_b64decode(str(token)))
             known = (operation, instance_id) == (self.operation.id, self.instance_id)
             if known and isinstance(position, int) and 0 <= position <= _LAST_POSITION:
                 return position
@@ -127,9 +162,12 @@ class Call:
         claims = [self.operation.id, self.instance_id, position]
         return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
 
-    def page(self, entries: Sequence[Any], limit: int) -> tuple[list[Any], str | None]:
-        """One page of a list held in memory."""
-        start = self.after() or 0
+    def page(self, entries: Sequence[Any], limit: int, *, after: int | None = None) -> tuple[list[Any], str | None]:
+        """One page of a list held in memory.
+
+        :param after: where the previous page ended, if the query does not tell.
+        """
+        start = after or self.after() or 0
         chosen = list(entries[start : start + limit])
         more = start + limit < len(entries)
         return chosen, self.token(start + limit) if more else None
@@ -148,7 +186,8 @@ class Operation:
     :param handler: what answers it.
     :param media_type: content type of the recorded answers.
     :param spec_media_type: content type of Amazon's OpenAPI file, where it differs.
-    :param headers: headers that are checked: ``amc`` for all, ``client`` for token and client id only, ``none``.
+    :param headers: headers that are checked: ``amc`` for all, ``client`` for token and client id only, ``audience`` for
+        these and the instance that audiences are made on, ``none``.
     :param scopes: what the user must have granted.
     :param errors: the shape of its errors, see :mod:`airflow_provider_amc.emulator.errors`.
     :param known_statuses: error statuses that Amazon's OpenAPI file names, where they are not the usual ones.
@@ -203,6 +242,14 @@ def check_headers(call: Call) -> None:
         raise amc_error(call.emulator.config.scope_status, "Unauthorized request.")
     if operation.headers == "amc":
         _check_account(call)
+        instance_id = call.request.path_params.get("instance_id")
+        if instance_id is not None:
+            _check_instance(call, instance_id)
+    elif operation.headers == "audience":
+        name = "Amazon-Marketing-Cloud-Audience-InstanceId"
+        if not headers.get(name):
+            raise bad_request(f"{name} provided is null")
+        _check_instance(call, headers[name])
 
 
 def _check_account(call: Call) -> None:
@@ -216,11 +263,16 @@ def _check_account(call: Call) -> None:
             raise bad_request(f"{name} provided is null")
         if value != expected:
             raise unauthorized_request()
-    instance_id = call.request.path_params.get("instance_id")
-    if instance_id is not None:
-        if instance_id not in call.emulator.instances:
-            raise unauthorized_request()
-        call.instance_id = instance_id
+
+
+def _check_instance(call: Call, instance_id: str) -> None:
+    instance = call.emulator.instances.find(instance_id)
+    if instance is None:
+        raise unauthorized_request()
+    status = instance.status(call.now())
+    if status != "COMPLETED" and not call.operation.path.startswith("/amc/instances/"):
+        raise bad_request(f"Instance {instance_id} cannot be used because its creationStatus is {status}.")
+    call.instance_id = instance_id
 
 
 # -- lenient values: Amazon's own notebook sends "True" and "86400" ------------------------------------------------

@@ -9,7 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_amc.emulator import admin, control, datasources, executions, lwa, results, schedules, workflows
+from airflow_provider_amc.emulator import (
+    accounts,
+    advertisers,
+    collaborations,
+    control,
+    datasources,
+    executions,
+    idmapping,
+    instances,
+    lwa,
+    results,
+    schedules,
+    workflows,
+)
 from airflow_provider_amc.emulator.api import Call, Operation, check_headers
 from airflow_provider_amc.emulator.context import Emulator
 from airflow_provider_amc.emulator.errors import ApiError, amc_error, gateway_error
@@ -20,7 +33,11 @@ log = logging.getLogger(__name__)
 
 OPERATIONS: tuple[Operation, ...] = (
     *lwa.OPERATIONS,
-    *admin.OPERATIONS,
+    *accounts.OPERATIONS,
+    *instances.OPERATIONS,
+    *advertisers.OPERATIONS,
+    *collaborations.OPERATIONS,
+    *idmapping.OPERATIONS,
     *datasources.OPERATIONS,
     *workflows.OPERATIONS,
     *schedules.OPERATIONS,

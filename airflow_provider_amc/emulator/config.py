@@ -57,6 +57,10 @@ class EmulatorConfig:
     :param scope_status: status of a call for which the user has not granted the scope, 403 or 401.
     :param workflow_validation: ``create`` refuses bad SQL when a workflow is created, ``async`` accepts it and rejects
         its executions.
+    :param access: ``managed`` for an account that creates instances and chooses their advertisers, ``self_service`` for
+        one whose instances come with the first look at them and have no sandbox (AMC documentation, "Instant access").
+    :param max_instances: instances of the account (AMC API documentation: 4000).
+    :param max_advertisers: advertisers of an instance (AMC API documentation: 2000).
     :param z_suffix: ``accept`` or ``reject`` the ``Z`` behind the times of an execution window.
     :param overlap_limit: executions over the same tables and overlapping windows before AMC's privacy rejection;
         ``None`` switches the rule off, for its real threshold is not published.
@@ -84,6 +88,9 @@ class EmulatorConfig:
     terms_status: int = 403
     scope_status: int = 403
     workflow_validation: str = "create"
+    access: str = "managed"
+    max_instances: int = 4000
+    max_advertisers: int = 2000
     z_suffix: str = "accept"
     overlap_limit: int | None = None
     url_lifetime: int = 600
@@ -101,9 +108,10 @@ class EmulatorConfig:
         self._one_of("scope_status", 403, 401)
         self._one_of("workflow_validation", "create", "async")
         self._one_of("z_suffix", "accept", "reject")
+        self._one_of("access", "managed", "self_service")
         for name in ("rows_per_file", "max_running", "max_running_account", "url_lifetime", "token_lifetime"):
             self._at_least_one(name)
-        for name in ("default_page_size", "instances_page_size", "query_threads"):
+        for name in ("default_page_size", "instances_page_size", "query_threads", "max_instances", "max_advertisers"):
             self._at_least_one(name)
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port!r}.")

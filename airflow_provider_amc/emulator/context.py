@@ -27,6 +27,7 @@ from airflow_provider_amc.emulator.config import (
 )
 from airflow_provider_amc.emulator.faults import FaultBook
 from airflow_provider_amc.emulator.queries import Queries, default_engine
+from airflow_provider_amc.emulator.registry import InstanceRegistry
 from airflow_provider_amc.emulator.requestlog import RequestLog
 from airflow_provider_amc.emulator.runner import ExecutionRunner
 from airflow_provider_amc.emulator.store import Store
@@ -50,7 +51,6 @@ class Emulator:
 
     def __init__(self, config: EmulatorConfig, make_engine: Callable[[datetime], Engine] | None = None) -> None:
         self.config = config
-        self.instances = config.instances()
         self._private_directory: Path | None = None
         if config.state_dir is None:
             directory = self._private_directory = Path(tempfile.mkdtemp(prefix="amc-emulator-"))
@@ -62,6 +62,7 @@ class Emulator:
         self.store = Store(directory / "state.sqlite")
         remembered = self.store.get_meta("clock_offset")
         self.clock = VirtualClock(float(remembered or 0.0))
+        self.instances = InstanceRegistry(config, self.store)
         if remembered is None and config.now is not None:
             self.clock.set(parse_now(config.now))
             self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
@@ -119,7 +120,7 @@ class Emulator:
         :raises QueryError: with AMC's text.
         """
         loop = asyncio.get_running_loop()
-        instance_type = self.instances[instance_id]
+        instance_type = self.instances.type_of(instance_id)
         await loop.run_in_executor(
             self.compilers, lambda: self.queries.compile(definition, instance_type=instance_type)
         )

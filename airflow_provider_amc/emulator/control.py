@@ -39,7 +39,7 @@ async def health(call: Call) -> Response:
             "scale": config.scale,
             "speed": config.speed,
             "envelope": config.envelope,
-            "instances": call.emulator.instances,
+            "instances": call.emulator.instances.types(),
             "query_engine": "ready" if call.emulator.queries.ready else "loading",
             "executions": call.emulator.store.count_executions(),
         }

@@ -30,20 +30,31 @@ KINDS = {
     "terms": "answer that the terms and conditions are not accepted",
     "not_visible": "createWorkflowExecution: the new execution cannot be found for `seconds` of virtual time",
     "unknown_status": "executions show the status `value`",
-    "duration": "createWorkflowExecution: the new execution runs for `seconds` of virtual time",
-    "fail": "createWorkflowExecution: the new execution ends as `value` (FAILED) with `reason`",
+    "duration": "what the call begins (an execution, instance, audience, ...) takes `seconds` of virtual time",
+    "fail": "what the call begins fails with `reason`; an execution ends as `value` (FAILED)",
 }
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 #: Largest number of an order: a hundred years in seconds.
 _MOST = 3_155_760_000
 _DEFAULT_STATUS = {"lost_answer": 504}
+#: Operations that begin something that ends later, in lower case.
+_BEGINNING = {
+    "createworkflowexecution",
+    "createinstance",
+    "createadvertiserupdate",
+    "createcollaborationidmappingtable",
+    "refreshcollaborationidmappingtable",
+    "createquerybasedaudience",
+    "updatequerybasedaudiencebyaudienceexecutionid",
+    "createlookalikeaudience",
+}
 #: Kinds that are at home in a few operations, in lower case.
 _ONLY = {
     "revoked": {"token"},
     "not_visible": {"createworkflowexecution"},
-    "duration": {"createworkflowexecution"},
-    "fail": {"createworkflowexecution"},
+    "duration": _BEGINNING,
+    "fail": _BEGINNING,
     "unknown_status": {"createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"},
 }
 #: Kinds that change what a call does, and not how it is answered. One call can be hit by one of each.

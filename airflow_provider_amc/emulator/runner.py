@@ -106,6 +106,12 @@ class ExecutionRunner:
         self._wake.set()
         return True
 
+    def cancel_all(self, instance_id: str, reason: str) -> None:
+        """Cancel whatever has not ended on an instance."""
+        for live in list(self._live.values()):
+            if live.record.instance_id == instance_id:
+                self.cancel(live.record, reason)
+
     def wake(self) -> None:
         """Look again: the clock was moved, or a schedule changed."""
         self._scheduler.changed()

@@ -115,6 +115,15 @@ class Store:
         sql = "DELETE FROM documents WHERE kind = ? AND instance_id = ? AND doc_id = ?"
         return self._write(sql, (kind, instance_id, doc_id)) == 1
 
+    def delete_documents(self, instance_id: str) -> None:
+        """Delete all documents of an instance."""
+        self._write("DELETE FROM documents WHERE instance_id = ?", (instance_id,))
+
+    def documents(self, kind: str, instance_id: str) -> list[dict[str, Any]]:
+        """All documents of a kind on an instance in order of creation."""
+        sql = "SELECT body FROM documents WHERE kind = ? AND instance_id = ? ORDER BY seq"
+        return [json.loads(body) for (body,) in self._all(sql, (kind, instance_id))]
+
     def page_documents(self, kind: str, instance_id: str, after: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """Up to ``limit`` documents in order of creation, behind the sequence number ``after``."""
         sql = "SELECT seq, body FROM documents WHERE kind = ? AND instance_id = ? AND seq > ? ORDER BY seq LIMIT ?"

@@ -164,6 +164,21 @@ def test_order_faults(blocks: list[Block], server: EmulatorServer) -> None:
     assert [fault["kind"] for fault in server.emulator.faults.listed()] == ["revoked", "status", "reset", "fail"]
 
 
+@GUIDE.executed("Administration")
+def test_faults_of_the_administration(blocks: list[Block], server: EmulatorServer) -> None:
+    (block,) = blocks
+    exec(block.text, {"server": server})
+    client = AmcHook().get_conn()
+    made = client.instances.create("Autumn reports").instance_id
+    server.advance_clock(200)
+    assert client.instances.get(made).creation_status == "IN_PROGRESS"
+    server.advance_clock(40)
+    assert client.instances.get(made).creation_status == "COMPLETED"
+    advertiser = {"id": "580000000000000002", "type": "DISPLAY"}
+    update = client.advertisers.update(add=[advertiser], instance_id=made)
+    assert client.advertisers.get_update(update.update_id, made).status == "REJECTED"
+
+
 @GUIDE.executed("The clock")
 def test_clock(blocks: list[Block], server: EmulatorServer, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = blocks

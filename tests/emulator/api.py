@@ -33,6 +33,13 @@ def wait_for(probe: Callable[[], T | None], what: str, deadline: float = 30.0) -
         time.sleep(0.005)
 
 
+def refusal(answer: requests.Response) -> tuple[int, str]:
+    """Status and message of an error, whose code is the status."""
+    body = answer.json()
+    assert body["code"] == str(answer.status_code)
+    return answer.status_code, str(body["details"])
+
+
 class Api:
     """Calls with the right headers; every method takes further headers to change them."""
 

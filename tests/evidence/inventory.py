@@ -223,6 +223,10 @@ RULES_BY_FILE = {
     "emulator/test_real_runs": "Results",
     "emulator/test_lwa": "Access",
     "emulator/test_access": "Access",
+    "emulator/test_instances": "Administration",
+    "emulator/test_advertisers": "Administration",
+    "emulator/test_collaborations": "Administration",
+    "emulator/test_idmapping": "Administration",
     "emulator/": "Executions",
     "sql/": "Expressions",
     "": "Other",
@@ -230,16 +234,6 @@ RULES_BY_FILE = {
 
 #: Documented endpoints that the emulator does not have, by Amazon's names.
 _ABSENT = {
-    "Administration": (
-        "createInstance: POST /amc/instances",
-        "updateInstance: PUT /amc/instances/{instanceId}",
-        "deleteInstance: DELETE /amc/instances/{instanceId}",
-        "listAdvertiserUpdates: GET /amc/instances/{instanceId}/advertisers/updates",
-        "createAdvertiserUpdate: POST /amc/instances/{instanceId}/advertisers/updates",
-        "getAdvertiserUpdate: GET /amc/instances/{instanceId}/advertisers/updates/{updateId}",
-        "updateCustomerAwsAccount: POST /amc/instances/{instanceId}/updateCustomerAwsAccount",
-        "collaborations with AWS Clean Rooms: GET /amc/instances/{instanceId}/collaboration",
-    ),
     "Audiences and uploads": (
         "rule-based and lookalike audiences: POST /amc/audiences/query",
         "audience connections and terms: GET /amc/audiences/connections",

@@ -26,16 +26,17 @@ object Instance
     instanceId                  text
     instanceName                text
     instanceType                STANDARD|SANDBOX
-    customerCanonicalName~      text
+    customerCanonicalName~      text flat
+    customerCanonicalName?      text wrapped
     creationStatus              REQUESTED|SUBMITTED|IN_PROGRESS|COMPLETED|FAILED|SUCCEEDED
-    creationDatetime            utc
+    creationDatetime~           utc
     s3BucketName                text
     s3BucketRegion              text wrapped
     awsAccountId                text
     entities                    text[1000]
     dataUploadAwsAccountId      text
     apiEndpoint~                text
-    acrCollaboration~           any flat
+    acrCollaboration~           CollaborationName flat
     optionalDatasets            any[100]
     advertiserTypes             DISPLAY|SPONSORED_ADS|SAS[3]
 
@@ -45,6 +46,89 @@ object Advertiser
     marketplaceId?~             text
     type                        DISPLAY|SPONSORED_ADS|SAS
     configuredAdvertiserTypes   DISPLAY|SAS|SPONSORED_BRANDS|SPONSORED_PRODUCTS[4]
+
+object CollaborationName
+    id                          text
+    name                        text
+    description                 text
+
+object Member
+    accountId                   text
+    displayName                 text
+    membershipId?               text
+    status                      ACTIVE|INVITED|LEFT|REMOVED
+
+object Collaboration
+    id                          text
+    name                        text
+    description                 text
+    status                      ACTIVE|DELETED|IN_PROGRESS|NOT_STARTED|PENDING_ACCEPTANCE|REJECTED
+    creator                     Member
+    customer                    Member
+    querySubmitter              Member
+    customerAcceptanceLink?     text
+    resultsReceivers            Member[100]
+    customerPartners            Member[100]
+    amcDataProviders            Member[100]
+
+object CustomerPartner
+    acrCustomerPartnerId        text
+    awsAccountId                text
+    displayName                 text
+    abilities                   CAN_RECEIVE_RESULTS[1]
+    status                      ACTIVE|INVITED|LEFT|REMOVED
+
+object AdvertiserUpdate
+    updateId                    whole
+    status                      PENDING|UPDATING|COMPLETED|REJECTED
+    advertisersToAdd            AdvertiserChoice[10]
+    advertisersToRemove         AdvertiserChoice[10]
+
+object AdvertiserUpdateSummary
+    updateId                    whole
+    status                      PENDING|UPDATING|COMPLETED|REJECTED
+
+object IdNamespace
+    id                          text
+    idNamespaceArn              text
+    idNamespaceType             SOURCE|TARGET|UNKNOWN
+    creatorAccountId            text
+    createTime                  utc
+    updateTime                  utc
+
+object IdMappingTable
+    id                          text
+    name                        text
+    arn                         text
+    description                 text
+    createTime                  utc
+    updateTime                  utc
+    queryable                   flag
+    sourceAwsAccount            text
+    workflowArn                 text
+
+object IdMappingJobSummary
+    jobId                       text
+    status                      FAILED|QUEUED|RUNNING|SUCCEEDED|UNKNOWN
+    startTime                   utc
+    endTime?                    utc
+
+object IdMappingMetrics
+    inputRecords                whole
+    recordsNotProcessed         whole
+    totalRecordsProcessed       whole
+    totalMappedRecords          whole
+    totalMappedSourceRecords    whole
+    totalMappedTargetRecords    whole
+    uniqueRecordsLoaded         whole
+
+object IdMappingJob
+    jobId                       text
+    status                      FAILED|QUEUED|RUNNING|SUCCEEDED|UNKNOWN
+    startTime                   utc
+    endTime?                    utc
+    errorDetails?               text
+    metrics?                    IdMappingMetrics
 
 object SourceColumn
     name                        text
@@ -192,6 +276,64 @@ answer listInstances 200
 answer getInstance 200
     instance                    Instance
 
+answer createInstance 200
+    instance                    Instance
+
+answer updateInstance 200
+    instance                    Instance
+
+answer updateInstanceCustomerAwsAccountMetadata 200
+    cfnBucketUrl                text
+
+answer createAdvertiserUpdate 200
+    advertiserUpdate            AdvertiserUpdate
+
+answer getAdvertiserUpdate 200
+    advertiserUpdate            AdvertiserUpdate
+
+answer listAdvertiserUpdates 200
+    advertiserUpdates           AdvertiserUpdateSummary[100]
+    nextToken?                  text wrapped
+    nextToken~                  text flat
+
+answer getInstanceCollaboration 200
+    collaboration               Collaboration
+
+answer addCollaborationCustomerPartners 200
+    acrCustomerPartners         CustomerPartner[5]
+
+answer listCollaborationIdNamespaces 200
+    collaborationId             text
+    collaborationIdNamespaceAssociations  IdNamespace[100]
+    nextToken?                  text
+
+answer createCollaborationIdMappingTable 200
+    collaborationId             text
+    idMappingTable              IdMappingTable
+    idMappingWorkflowJobId?     text
+    trackingId?                 text
+
+answer refreshCollaborationIdMappingTable 200
+    collaborationId             text
+    idMappingWorkflowJobId?     text
+    trackingId?                 text
+
+answer listCollaborationIdMappingTables 200
+    collaborationId             text
+    idMappingTables             IdMappingTable[100]
+    nextToken?                  text
+
+answer listCollaborationIdMappingJobs 200
+    idMappingTableId            text
+    idMappingJobs               IdMappingJobSummary[100]
+    nextToken?                  text
+
+answer getCollaborationIdMappingJob 200
+    idMappingJob                IdMappingJob
+
+answer getCollaborationIdMappingJobForTrackingId 200
+    idMappingJobId?             text
+
 answer getInstanceAdvertisers 200
     advertisers                 Advertiser[1000]
     totalCount                  whole
@@ -250,13 +392,19 @@ EMPTY = {
     "deleteSchedule",
     "updateWorkflowExecution",
     "deleteWorkflowExecution",
+    "deleteCollaborationCustomerPartner",
+    "deleteCollaborationIdMappingTable",
 }
+#: Answers of these have no body at all (HTTP 204).
+NO_CONTENT = {"deleteInstance"}
 #: Answers of these are no JSON.
 OTHER = {"authorize", "results"}
 #: Media types of Amazon's OpenAPI files by a part of the operation's name; the first that fits counts.
 MEDIA_TYPES = {
-    "Account": "application/vnd.amcaudiencesconnections.v1+json",
     "Instance": "application/vnd.amcinstances.v1+json",
+    "AdvertiserUpdate": "application/vnd.amcinstances.v1+json",
+    "Collaboration": "application/vnd.amcinstances.v1+json",
+    "Account": "application/vnd.amcaudiencesconnections.v1+json",
     "DataSource": "application/vnd.amcdatasources.v1+json",
     "Schedule": "application/vnd.amcschedules.v1+json",
     "WorkflowExecution": "application/vnd.amcworkflowexecutions.v1+json",
@@ -310,6 +458,8 @@ class Contract:
     def mistakes(self, operation: str, status: int, media_type: str, body: Any) -> list[str]:
         """Everything in which an answer of AMC or of the token endpoint differs from the table."""
         told = []
+        if status == 204:
+            return [] if operation in NO_CONTENT and body is None else ["an answer without a body was not expected"]
         if operation != "token" and self.envelope == "wrapped" and status < 503:
             expected = next(kind for part, kind in MEDIA_TYPES.items() if part in operation)
             if media_type != expected:

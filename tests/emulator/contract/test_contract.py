@@ -74,6 +74,8 @@ def test_every_field_of_the_table_was_seen(tour, contract):
         ("Workflow", "distinctUserCountColumn"),
         ("Workflow", "filteredReasonColumn"),
         ("listAccounts 200", "nextToken"),
+        # While the customer thinks about it, which takes no time at the speed of the tour
+        ("Collaboration", "customerAcceptanceLink"),
     }
     unseen = {
         (kind, name)
@@ -90,7 +92,7 @@ def test_statuses_that_the_openapi_files_do_not_name_come_from_gateways_only(tou
     odd = [
         answer.request
         for answer in tour.answers
-        if answer.operation in named and answer.status not in {200, 503, 504, *recorded, *named[answer.operation]}
+        if answer.operation in named and answer.status not in {200, 204, 503, 504, *recorded, *named[answer.operation]}
     ]
     assert not odd, "\n".join(odd)
 

@@ -79,7 +79,7 @@ class Tour:
         assert operation is not None, response.url
         media_type = response.headers.get("content-type", "").partition(";")[0]
         # The media type does not tell: the recorded answer to a new workflow is JSON under application/octet-stream.
-        body = None if operation.id in OTHER else response.json()
+        body = None if operation.id in OTHER or not response.content else response.json()
         request = f"{response.request.method} {parts.path}?{parts.query} -> {response.status_code}"
         self.answers.append(
             Answer(operation.id, response.status_code, media_type, response.text, body, f"{request} {response.text}")
@@ -89,6 +89,8 @@ class Tour:
         """Ask for everything."""
         self.access()
         self.administration()
+        self.instances()
+        self.collaborations()
         self.workflows()
         self.schedules()
         self.executions()
@@ -120,6 +122,60 @@ class Tour:
         self.api.reporting("GET", "dataSources")
         self.api.reporting("GET", "dataSources", params={"limit": "2"})
         self.api.reporting("GET", "dataSources/dsp_impressions")
+
+    def instances(self) -> None:
+        """Instances that come and go, with their advertisers."""
+        body = {"instanceName": "Tour", "advertiserName": "Tourists", "awsAccountId": "123456789012"}
+        self.api.call("POST", "instances", body)
+        made = self.api.call("POST", "instances", {"instanceName": "Tour", "idempotencyToken": "t"}).json()["instance"]
+        self.api.call("GET", f"instances/{made['instanceId']}")
+        self.api.call("PUT", "instances/amcemulator", {"instanceName": "New name"})
+        account = {"awsAccountId": "123456789012", "bucketName": "my-bucket"}
+        self.api.call("POST", "instances/amcemulator/updateCustomerAwsAccount", account)
+        path = f"instances/{made['instanceId']}/advertisers/updates"
+        advertiser = {"id": "ENTITYEMULATORADS", "type": "SPONSORED_ADS", "marketplaceId": "ATVPDKIKX0DER"}
+        for change in ({"advertisersToAdd": [advertiser]}, {"advertisersToRemove": [advertiser]}):
+            self.api.call("POST", path, change)
+        self.api.call("GET", f"{path}/0")
+        self.api.call("GET", path)
+        self.api.call("GET", path, params={"limit": "1"})
+        self.api.call("DELETE", f"instances/{made['instanceId']}")
+
+    def collaborations(self) -> None:
+        """An instance in AWS Clean Rooms: while it waits, with partners, with id mapping tables."""
+        partner = {"awsAccountId": "222222222222", "displayName": "P", "abilities": ["CAN_RECEIVE_RESULTS"]}
+        body = {"instanceName": "Together", "acrBacked": True, "acrCustomerPartners": [partner]}
+        self.server.add_fault(operation="createInstance", kind="duration", seconds=60)
+        made = self.api.call("POST", "instances", body).json()["instance"]["instanceId"]
+        path = f"instances/{made}/collaboration"
+        self.api.call("GET", path)
+        self.server.advance_clock(60)
+        partners = f"{path}s/{self.api.call('GET', path).json()['collaboration']['id']}/acrCustomerPartners"
+        for number in "12":
+            self.api.call("POST", partners, {"acrCustomerPartners": [{"awsAccountId": number * 12}]})
+        self.api.call("DELETE", f"{partners}/111111111111")
+        self.api.call("GET", path)
+        self.api.call("POST", f"{path}/idnamespaces/list", {"maxResults": 1})
+        namespaces = self.api.call("POST", f"{path}/idnamespaces/list", {}).json()
+        sources = [one["idNamespaceArn"] for one in namespaces["collaborationIdNamespaceAssociations"]]
+        tables = f"{path}/idmappingtables"
+        for number, (kind, seconds) in enumerate((("duration", 100), ("fail", None))):
+            for operation in ("createCollaborationIdMappingTable", "refreshCollaborationIdMappingTable"):
+                self.server.add_fault(operation=operation, kind=kind, seconds=seconds)
+            table = {"idMappingTableName": f"t{number}", "sourceIdNamespaceArn": sources[number]}
+            started = self.api.call("POST", tables, table).json()
+            one = f"{tables}/{started['idMappingTable']['id']}"
+            job = started.get("idMappingWorkflowJobId")
+            if job is None:
+                self.api.call("GET", f"{one}/jobTracker/{started['trackingId']}")
+                self.server.advance_clock(100)
+                job = self.api.call("GET", f"{one}/jobTracker/{started['trackingId']}").json()["idMappingJobId"]
+            self.api.call("GET", f"{one}/jobs/{job}")
+            self.api.call("POST", f"{one}/refresh")
+            self.api.call("POST", f"{one}/refresh")
+            self.api.call("POST", f"{one}/jobs/list", {"maxResults": "1"})
+        self.api.call("POST", f"{tables}/list", {"maxResults": 1})
+        self.api.call("DELETE", one)
 
     def workflows(self) -> None:
         """Saved workflows: with everything AMC knows of them, and what it refuses."""
@@ -215,6 +271,10 @@ class Tour:
     def refusals(self, operation: Operation) -> None:
         """What every operation refuses, and what happens to any of them when AMC is in trouble."""
         known = {"instance_id": "amcemulator", "opaque": "x", "name": "y"}
+        if operation.id == "deleteInstance":
+            known["instance_id"] = self.api.call("POST", "instances", {"instanceName": "Unloved"}).json()["instance"][
+                "instanceId"
+            ]
         ids = {name: known.get(name, "unknown") for name in operation.pattern.groupindex}
         url = self.api.url + operation.path.format(**ids)
 
