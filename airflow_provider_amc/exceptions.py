@@ -187,3 +187,19 @@ class AmcResultError(AmcError):
 
 class AmcLoadError(AmcError):
     """The rows do not fit the target table, or the target could not take them. The table is as it was before."""
+
+
+class AmcPrivacyLossError(AmcError):
+    """AMC has hidden more of a result than the task allows. Nothing of it was kept.
+
+    :param message: which metrics, how much of them, and what to do.
+    :param hidden_share: the part that is hidden, 0 to 1.
+    :param max_hidden_share: the part that was allowed.
+    """
+
+    def __init__(
+        self, message: str, *, hidden_share: float | None = None, max_hidden_share: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.hidden_share = hidden_share
+        self.max_hidden_share = max_hidden_share

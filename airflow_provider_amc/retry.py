@@ -14,6 +14,7 @@ from airflow_provider_amc.exceptions import (
     AmcInvalidRequestError,
     AmcNotReadyError,
     AmcPermissionError,
+    AmcPrivacyLossError,
     AmcThrottledError,
     AmcTransientError,
     AmcUnknownOutcomeError,
@@ -40,6 +41,7 @@ _STOP = (
     (AmcConfigurationError, "the connection is incomplete or wrong"),
     (AmcValidationError, "an argument of the task is wrong"),
     (AmcExecutionRejectedError, "AMC rejected the query"),
+    (AmcPrivacyLossError, "AMC hides more of this result than max_hidden_share allows"),
     (AmcExecutionCancelledError, "somebody cancelled the execution; clear the task to run the query again"),
 )
 

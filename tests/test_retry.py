@@ -34,6 +34,7 @@ DECISIONS: list[tuple[str, str, int | None]] = [
     ("AmcValidationError", "fail", None),
     ("AmcExecutionRejectedError", "fail", None),
     ("AmcExecutionCancelledError", "fail", None),
+    ("AmcPrivacyLossError", "fail", None),
     ("AmcExecutionFailedError", "retry", 5),
     ("AmcExecutionError", "default", None),
     ("AmcDeadlineError", "default", None),

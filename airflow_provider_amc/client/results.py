@@ -11,6 +11,7 @@ import io
 import logging
 import time
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from airflow_provider_amc.client.addresses import Addresses
 from airflow_provider_amc.client.models import DownloadUrls
@@ -19,6 +20,16 @@ from airflow_provider_amc.client.stream import ResultStream
 
 #: A stream goes on trying for this long after the last byte that arrived.
 DOWNLOAD_RETRY = RetryPolicy(patience=120.0, base_delay=0.5, max_delay=8.0)
+
+
+class RowObserver(Protocol):
+    """Sees the rows of a result while they are read."""
+
+    def add(self, batch: Any) -> None:
+        """Take note of rows, an Arrow record batch with all columns of the result."""
+
+    def finish(self) -> None:
+        """All rows were read, and are kept unless this raises."""
 
 
 class ExecutionResults:
@@ -54,6 +65,8 @@ class ExecutionResults:
         self._sleep = sleep
         self._clock = clock
         self._files: tuple[ResultFile, ...] | None = None
+        #: Shown every row that is read as CSV or Arrow, once and before it goes on. ``None`` costs nothing.
+        self.observer: RowObserver | None = None
 
     def files(self) -> tuple[ResultFile, ...]:
         """Return all result files, in AMC's order. Asks for their addresses the first time.
@@ -85,6 +98,11 @@ class ResultFile:
         #: ETag of the object; ``None`` until it was opened, or when the host has none.
         self.etag: str | None = None
         self._results = results
+
+    @property
+    def observer(self) -> RowObserver | None:
+        """Shown every row of the result that is read."""
+        return self._results.observer
 
     def __repr__(self) -> str:
         return f"ResultFile(index={self.index}, size={self.size})"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -22,7 +23,7 @@ from airflow_provider_amc.landing.rows import row_blocks
 from airflow_provider_amc.landing.schema import check_header
 
 if TYPE_CHECKING:
-    from airflow_provider_amc.client.results import ExecutionResults, ResultFile
+    from airflow_provider_amc.client.results import ExecutionResults, ResultFile, RowObserver
 
 #: The longest header accepted. 100 output columns with long names stay far below it.
 _HEADER_LIMIT = 1024 * 1024
@@ -38,12 +39,23 @@ class CheckedFile:
 
     :param index: its number, from 0.
     :param header: the header as it came, line break included if it has one.
-    :param body: what follows the header; not read yet.
+    :param rest: what follows the header, in pieces; not read yet.
+    :param schema: columns of the result.
+    :param observer: shown the rows as they are read.
     """
 
     index: int
     header: bytes
-    body: BinaryIO
+    rest: Iterator[bytes]
+    schema: pa.Schema
+    observer: RowObserver | None = None
+
+    @cached_property
+    def body(self) -> BinaryIO:
+        """What follows the header."""
+        observer, parse = self.observer, _parser(self.schema, self.index)
+        rest = self.rest if observer is None else _shown(self.rest, self.index, parse, observer)
+        return cast("BinaryIO", ChunkReader(rest))
 
     def chunks(self) -> Iterator[bytes]:
         """Read the body piece by piece."""
@@ -62,7 +74,7 @@ def open_file(file: ResultFile, schema: pa.Schema) -> Generator[CheckedFile]:
     :returns: a generator (close it) of the one file.
     :raises AmcResultError: the header differs from ``outputColumns``.
     """
-    return _opened(_delivered(file, schema))
+    return _opened(_delivered(file, schema), schema, file.observer)
 
 
 def open_checked(results: ExecutionResults, schema: pa.Schema) -> Generator[CheckedFile]:
@@ -80,7 +92,10 @@ def open_checked(results: ExecutionResults, schema: pa.Schema) -> Generator[Chec
         for file in results.files():
             yield from _delivered(file, schema)
 
-    return _opened(deliver())
+    with closing(_opened(deliver(), schema, results.observer)) as files:
+        yield from files
+    if results.observer is not None:
+        results.observer.finish()
 
 
 def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa.RecordBatch]:
@@ -98,15 +113,46 @@ def record_batches(results: ExecutionResults, schema: pa.Schema) -> Generator[pa
 
 def file_batches(file: CheckedFile, schema: pa.Schema) -> Generator[pa.RecordBatch]:
     """Read one result file as record batches of ``schema``, see :func:`record_batches`."""
+    with closing(_parsed(row_blocks(file.rest, file.index), _parser(schema, file.index))) as batches:
+        for batch in batches:
+            if file.observer is not None:
+                file.observer.add(batch)
+            yield batch
+
+
+def _parsed(blocks: Iterator[bytes], parse: Callable[[bytes], list[pa.RecordBatch]]) -> Generator[pa.RecordBatch]:
     parsed: deque[Future[list[pa.RecordBatch]]] = deque()
-    parse = _parser(schema, file.index)
     with ThreadPoolExecutor(_PARSERS, "amc-parse") as pool:
-        for block in row_blocks(file.chunks(), file.index):
+        for block in blocks:
             parsed.append(pool.submit(parse, block))
             if len(parsed) == _PARSED:
                 yield from parsed.popleft().result()
         while parsed:
             yield from parsed.popleft().result()
+
+
+def _shown(
+    chunks: Iterator[bytes],
+    file_index: int,
+    parse: Callable[[bytes], list[pa.RecordBatch]],
+    observer: RowObserver,
+) -> Generator[bytes]:
+    """Let chunks pass, and show an observer their rows."""
+    taken = passed = 0
+
+    def counted() -> Generator[bytes]:
+        nonlocal taken
+        for chunk in chunks:
+            taken += len(chunk)
+            yield chunk
+
+    for block in row_blocks(counted(), file_index):
+        for batch in parse(block):
+            observer.add(batch)
+        # Without the line end that the last row may have been given.
+        own = block[: taken - passed]
+        passed += len(own)
+        yield own
 
 
 def _parser(schema: pa.Schema, file_index: int) -> Callable[[bytes], list[pa.RecordBatch]]:
@@ -178,12 +224,14 @@ def _filled(begun: bytes, raw: io.RawIOBase) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _opened(delivered: Generator[_Begun | bytes]) -> Generator[CheckedFile]:
+def _opened(
+    delivered: Generator[_Begun | bytes], schema: pa.Schema, observer: RowObserver | None
+) -> Generator[CheckedFile]:
     with closing(ahead(delivered)) as items:
         begun = next(items, None)
         while isinstance(begun, _Begun):
             rest = _Chunks(items)
-            yield CheckedFile(begun.index, begun.header, cast("BinaryIO", ChunkReader(rest)))
+            yield CheckedFile(begun.index, begun.header, rest, schema, observer)
             for _ in rest:
                 continue
             begun = rest.next_file

@@ -16,8 +16,7 @@ from airflow_provider_amc.landing.schema import arrow_schema
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from airflow_provider_amc.client.models import Execution
-    from airflow_provider_amc.client.results import ExecutionResults
+    from airflow_provider_amc.landing.source import ResultSource
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +55,10 @@ class Landing:
 
 def land_in_s3(
     hook: S3Hook,
-    execution: Execution,
-    results: ExecutionResults,
+    source: ResultSource,
     *,
     bucket: str,
     prefix: str,
-    label: str,
-    instance_id: str | None,
     file_format: str,
 ) -> Landing:
     """Write a result to S3.
@@ -72,25 +68,24 @@ def land_in_s3(
     that follows the manifest never sees half a result.
 
     :param hook: S3 hook.
-    :param execution: an execution that has succeeded.
-    :param results: its result files.
+    :param source: the result.
     :param bucket: S3 bucket, which has to exist.
     :param prefix: the user's key prefix.
-    :param label: name of the workflow in the keys.
-    :param instance_id: AMC instance, for the manifest.
     :param file_format: ``csv``, ``csv.gz`` or ``parquet``.
     :raises AmcConfigurationError: there is no such bucket, or it cannot be reached.
     :raises AmcLoadError: the result of another instance has landed there.
+    :raises AmcPrivacyLossError: AMC has hidden more of the result than may be; there is no manifest.
     """
+    execution = source.execution
     _check_bucket(hook, bucket)
     schema = arrow_schema(execution.output_columns)
-    place = folder(prefix, label, execution.time_window_start, execution.time_window_end)
+    place = folder(prefix, source.label, execution.time_window_start, execution.time_window_end)
     before = set(hook.list_keys(bucket, prefix=place) or ())
     manifest_key = f"{place}{MANIFEST}"
     if manifest_key in before:
-        _check_owner(hook.read_key(manifest_key, bucket), f"s3://{bucket}/{place}", instance_id)
+        _check_owner(hook.read_key(manifest_key, bucket), f"s3://{bucket}/{place}", source.instance_id)
     files: list[LandedFile] = []
-    with closing(open_parts(results, schema, file_format)) as parts:
+    with closing(open_parts(source.results, schema, file_format)) as parts:
         for name, stream, landed in parts:
             # Not earlier: a result that cannot be opened leaves the earlier landing in place.
             if not files and manifest_key in before:
@@ -99,6 +94,9 @@ def land_in_s3(
             file = landed()
             files.append(file)
             log.info("Wrote s3://%s/%s%s: %s rows, %s bytes", bucket, place, name, file.rows, file.bytes)
+    if source.meter is not None:
+        # Of files that are read side by side, nobody else knows when all have been.
+        source.meter.finish()
     landing = Landing(bucket, place, tuple(files))
     left_over = sorted(
         key for key in before if key.startswith(f"{place}part-") and key not in {f"{place}{f.name}" for f in files}
@@ -106,7 +104,7 @@ def land_in_s3(
     if left_over:
         log.info("Deleting %s parts of an earlier landing", len(left_over))
         hook.delete_objects(bucket, left_over)
-    manifest = json.dumps(_manifest(landing, execution, label, instance_id, file_format), indent=2)
+    manifest = json.dumps(_manifest(landing, source, file_format), indent=2)
     hook.load_string(manifest, manifest_key, bucket, replace=True)
     return landing
 
@@ -141,15 +139,14 @@ def _check_owner(manifest: str, place: str, instance_id: str | None) -> None:
         )
 
 
-def _manifest(
-    landing: Landing, execution: Execution, label: str, instance_id: str | None, file_format: str
-) -> dict[str, Any]:
+def _manifest(landing: Landing, source: ResultSource, file_format: str) -> dict[str, Any]:
+    execution = source.execution
     return {
         "version": 1,
-        "workflow": label,
+        "workflow": source.label,
         "workflow_id": execution.workflow_id,
         "workflow_execution_id": execution.workflow_execution_id,
-        "instance_id": instance_id,
+        "instance_id": source.instance_id,
         "time_window_start": _iso(execution.time_window_start),
         "time_window_end": _iso(execution.time_window_end),
         "columns": [
@@ -166,6 +163,7 @@ def _manifest(
         "files": [{"key": f"{landing.prefix}{file.name}", **asdict(file)} for file in landing.files],
         "rows": landing.rows,
         "bytes": landing.bytes,
+        **({"privacy": source.meter.loss.as_dict()} if source.meter is not None else {}),
         "written_at": _iso(datetime.now(UTC)),
     }
 

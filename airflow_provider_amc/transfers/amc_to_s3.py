@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcValidationError
-from airflow_provider_amc.operators.base import AmcBaseOperator
+from airflow_provider_amc.transfers.base import AmcTransferOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_amc.landing.source import ResultSource
 
 
-class AmcToS3Operator(AmcBaseOperator):
+class AmcToS3Operator(AmcTransferOperator):
     """Stream every result file of an execution to S3, and write a manifest last.
 
     Keys are ``<s3_prefix>/workflow=<workflow>/window_start=<UTC>/window_end=<UTC>/part-00000.csv``, which Athena and
@@ -27,53 +27,50 @@ class AmcToS3Operator(AmcBaseOperator):
         ``outputColumns``. Default: ``csv``. (templated)
     :param workflow_name: name in the key. Default: the id of a saved workflow, or ``<dag id>.<task id>`` of this task
         for a query of the DAG; followed by a hash of the parameter values if the run had any. (templated)
+    :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
+        (templated)
+    :param on_hidden: ``fail`` or ``skip`` the task beyond it; there is no manifest then. Default: ``fail``.
     :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
-    :returns: a small dictionary: ``manifest`` (address), ``s3_prefix`` (address), ``files``, ``rows``, ``bytes``.
+    :returns: a small dictionary: ``manifest`` (address), ``s3_prefix`` (address), ``files``, ``rows``, ``bytes``,
+        and ``privacy`` when the result tells what AMC has hidden.
     :raises AmcConfigurationError: there is no such bucket; nothing was written.
     :raises AmcLoadError: the place holds the result of another instance; nothing was written.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
     :raises AmcResultError: a file could not be read whole. When parts had been written already, there is no manifest.
+    :raises AmcPrivacyLossError: AMC has hidden more than ``max_hidden_share``; there is no manifest.
+
+    See :class:`~airflow_provider_amc.transfers.base.AmcTransferOperator` for what counts as hidden.
     """
 
     template_fields: Sequence[str] = (
-        "workflow_execution_id",
         "s3_bucket",
         "s3_prefix",
         "file_format",
-        "workflow_name",
         "aws_conn_id",
-        *AmcBaseOperator.template_fields,
+        *AmcTransferOperator.template_fields,
     )
 
     def __init__(
         self,
         *,
-        workflow_execution_id: str,
         s3_bucket: str,
         s3_prefix: str = "",
         file_format: str = "csv",
-        workflow_name: str | None = None,
         aws_conn_id: str | None = "aws_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.workflow_execution_id = workflow_execution_id
         self.s3_bucket = s3_bucket
         self.s3_prefix = s3_prefix
         self.file_format = file_format
-        self.workflow_name = workflow_name
         self.aws_conn_id = aws_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Land the result."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
+    def check_arguments(self) -> None:
+        """Check format and bucket."""
         from airflow_provider_amc.landing.files import check_format
-        from airflow_provider_amc.landing.origin import require_result, workflow_label
-        from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG, land_in_s3
 
         check_format(self.file_format)
         if not self.s3_bucket or "/" in self.s3_bucket:
@@ -81,17 +78,18 @@ class AmcToS3Operator(AmcBaseOperator):
                 f"s3_bucket must be the name of a bucket alone, got {self.s3_bucket!r}. What follows it in an address "
                 "goes into s3_prefix."
             )
-        executions = self.client.executions
-        execution = executions.get(self.workflow_execution_id)
-        require_result(execution)
+
+    def land(self, source: ResultSource) -> dict[str, Any]:
+        """Write the files, then the manifest."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG, land_in_s3
+
         landing = land_in_s3(
             S3Hook(aws_conn_id=self.aws_conn_id, transfer_config_args=TRANSFER_CONFIG),
-            execution,
-            executions.results(self.workflow_execution_id),
+            source,
             bucket=self.s3_bucket,
             prefix=self.s3_prefix or "",
-            label=workflow_label(execution, f"{self.dag_id}.{self.task_id}", self.workflow_name),
-            instance_id=self.client.instance_id,
             file_format=self.file_format,
         )
         self.log.info(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.operators.base import AmcBaseOperator
+from airflow_provider_amc.transfers.base import AmcTransferOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_amc.landing.source import ResultSource
 
 
-class AmcToSqlOperator(AmcBaseOperator):
+class AmcToSqlOperator(AmcTransferOperator):
     """Load the result of an execution into a table, in one transaction.
 
     The table is created from the execution's ``outputColumns`` if it does not exist, with audit columns that say where
@@ -37,79 +37,85 @@ class AmcToSqlOperator(AmcBaseOperator):
     :param workflow_name: name by which rows belong together. Default: the id of a saved workflow, or
         ``<dag id>.<task id>`` of this task for a query of the DAG, so that an edited query replaces the rows of the old
         one; followed by a hash of the parameter values if the run had any. (templated)
+    :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
+        (templated)
+    :param on_hidden: ``fail`` or ``skip`` the task beyond it; nothing is loaded then. Default: ``fail``.
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
-    :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``.
+    :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``, and ``privacy`` when the result
+        tells what AMC has hidden.
     :raises AmcValidationError: the table's name, the mode, the keys or the policy is wrong; nothing was loaded.
     :raises AmcLoadError: the result does not fit, or the database refused it; the rows are as they were before.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
+    :raises AmcPrivacyLossError: AMC has hidden more than ``max_hidden_share``; the table is as it was before.
+
+    See :class:`~airflow_provider_amc.transfers.base.AmcTransferOperator` for what counts as hidden.
     """
 
     template_fields: Sequence[str] = (
-        "workflow_execution_id",
         "conn_id",
         "table",
         "mode",
         "keys",
         "schema_policy",
-        "workflow_name",
-        *AmcBaseOperator.template_fields,
+        *AmcTransferOperator.template_fields,
     )
 
     def __init__(
         self,
         *,
-        workflow_execution_id: str,
         conn_id: str,
         table: str,
         mode: str = "replace_window",
         keys: str | Sequence[str] | None = None,
         schema_policy: str = "evolve",
-        workflow_name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.workflow_execution_id = workflow_execution_id
         self.conn_id = conn_id
         self.table = table
         self.mode = mode
         self.keys = keys
         self.schema_policy = schema_policy
-        self.workflow_name = workflow_name
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Load the result."""
+    def check_arguments(self) -> None:
+        """Check the table's name, the mode and the connection."""
         from airflow.providers.common.compat.sdk import BaseHook
 
         from airflow_provider_amc.landing.load import loader_for
-        from airflow_provider_amc.landing.origin import require_result, workflow_label
-        from airflow_provider_amc.landing.schema import arrow_schema
-        from airflow_provider_amc.landing.table import Audit, Load, TableName, check_load, key_columns
+        from airflow_provider_amc.landing.table import TableName, check_load, key_columns
 
+        TableName.parse(self.table)
+        check_load(self.mode, self.schema_policy, key_columns(self.keys))
+        loader_for(BaseHook.get_connection(self.conn_id).get_hook())
+
+    def land(self, source: ResultSource) -> dict[str, Any]:
+        """Load the rows."""
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        from airflow_provider_amc.landing.load import loader_for
+        from airflow_provider_amc.landing.schema import arrow_schema
+        from airflow_provider_amc.landing.table import Audit, Load, TableName, key_columns
+
+        execution = source.execution
         table = TableName.parse(self.table)
-        keys = key_columns(self.keys)
-        check_load(self.mode, self.schema_policy, keys)
-        loader = loader_for(BaseHook.get_connection(self.conn_id).get_hook())
-        executions = self.client.executions
-        execution = executions.get(self.workflow_execution_id)
-        require_result(execution)
         load = Load(
             table=table,
             schema=arrow_schema(execution.output_columns),
             audit=Audit(
-                instance_id=self.client.instance_id or "",
-                workflow_id=workflow_label(execution, f"{self.dag_id}.{self.task_id}", self.workflow_name),
+                instance_id=source.instance_id or "",
+                workflow_id=source.label,
                 workflow_execution_id=execution.workflow_execution_id,
                 window_start=execution.time_window_start,
                 window_end=execution.time_window_end,
                 loaded_at=datetime.now(UTC),
             ),
             mode=self.mode,
-            keys=keys,
+            keys=key_columns(self.keys),
             schema_policy=self.schema_policy,
         )
-        rows = loader.load(load, executions.results(self.workflow_execution_id))
+        rows = loader_for(BaseHook.get_connection(self.conn_id).get_hook()).load(load, source.results)
         self.log.info(
             "Loaded %s rows of AMC execution %s into %s (%s)", rows, self.workflow_execution_id, table, self.mode
         )

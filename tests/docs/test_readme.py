@@ -217,6 +217,28 @@ def test_complete_dag(
     assert len(rows) == manifest["rows"] > 0
 
 
+@pytest.mark.system
+@README.executed("What AMC hides")
+@pytest.mark.parametrize(("alone", "state"), [(1, "success"), (5, "skipped")])
+def test_what_amc_hides(
+    blocks: list[Block], amc_default: EmulatorServer, warehouse: Path, project: Path, alone: int, state: str
+) -> None:
+    """Of 21 impressions, so many were seen by a user who is alone with a device."""
+    amc_default.load_table(
+        "dsp_impressions",
+        [
+            {"user_id": "one" if number < alone else f"user-{number}", "campaign": "Spring", "impressions": 1}
+            | {"device_type": "PC" if number < alone else "TV"}
+            for number in range(21)
+        ],
+    )
+    (whole,) = README.blocks_of("A complete DAG")
+    head, _, _ = whole.text.partition("    run_query = ")
+    head = head.replace('dag_id="', f'dag_id="hidden_{alone}_')
+    run = runpy.run_path(str(save(head + indent(blocks[0].text, "    "), project)))["dag"].test()
+    assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {"run_query": "success", "to_table": state}
+
+
 @README.executed("Retries and clears")
 def test_retry_policy(blocks: list[Block], amc_default: EmulatorServer, project: Path) -> None:
     """AMC refuses the first call; without the policy the second try would succeed."""

@@ -18,6 +18,7 @@ from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import AmcError
 from airflow_provider_amc.get_provider_info import get_provider_info
 from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.landing.privacy import PrivacyLoss
 from airflow_provider_amc.landing.table import MODES, SCHEMA_POLICIES, Audit
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.operators.workflow import IF_EXISTS, AmcCreateWorkflowOperator
@@ -45,6 +46,10 @@ def test_the_connection_form() -> None:
     assert README.table("Connect to Amazon")[0]["value"] == declared["hook-name"]
 
 
+#: Classes that users do not name in a DAG.
+BASES = ("AmcBaseOperator", "AmcTransferOperator")
+
+
 def public_classes() -> set[str]:
     """Operators, sensors, transfers and hooks as the table writes them."""
     from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
@@ -54,7 +59,7 @@ def public_classes() -> set[str]:
         package = importlib.import_module(f"airflow_provider_amc.{family}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             for name, value in vars(importlib.import_module(module.name)).items():
-                ours = inspect.isclass(value) and value.__module__ == module.name and name != "AmcBaseOperator"
+                ours = inspect.isclass(value) and value.__module__ == module.name and name not in BASES
                 if ours and issubclass(value, (BaseOperator, BaseHook)):
                     found.add(f"{module.name.removeprefix(f'{airflow_provider_amc.__name__}.')}.{name}")
     return found
@@ -93,6 +98,12 @@ def test_windows() -> None:
 
 def test_audit_columns() -> None:
     assert [codes(row["column"])[0] for row in README.table("Where results land")] == Audit.SCHEMA.names
+
+
+def test_privacy_loss() -> None:
+    rows = README.table("What AMC hides")
+    (heading, _) = rows[0]
+    assert {name for row in rows for name in codes(row[heading])} == set(PrivacyLoss(0, 0).as_dict())
 
 
 def test_configuration() -> None:

@@ -68,6 +68,8 @@ class Broken(io.RawIOBase):
 class FakeFile:
     """A result file."""
 
+    observer: Any = None
+
     def __init__(self, index: int, source: bytes | Callable[[], io.RawIOBase]) -> None:
         self.index = index
         self._source = source
@@ -81,6 +83,8 @@ class FakeFile:
 
 class FakeResults:
     """The files of a result."""
+
+    observer: Any = None
 
     def __init__(self, *sources: bytes | Callable[[], io.RawIOBase]) -> None:
         self._files = [FakeFile(index, source) for index, source in enumerate(sources)]

@@ -125,6 +125,8 @@ def test_gzip_is_asked_for_as_content() -> None:
             return io.BytesIO(b"a\n1\n")
 
     class Results:
+        observer = None
+
         def files(self) -> list[File]:
             return [File()]
 

@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_amc.client.models import Execution
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError, AmcResultError
 from airflow_provider_amc.landing.s3 import Landing, land_in_s3
+from airflow_provider_amc.landing.source import ResultSource
 from tests.landing.results import PLANTED, Broken, FakeResults, ShortReads
 
 PLACE = "amc/workflow=reach/window_start=2026-03-01T00-00-00/window_end=2026-03-02T00-00-00/"
@@ -48,12 +49,9 @@ def land(
 ) -> Landing:
     return land_in_s3(
         s3,
-        execution(**fields),
-        results,
+        ResultSource(execution(**fields), results, "reach", instance_id, results.observer),
         bucket=bucket,
         prefix="amc",
-        label="reach",
-        instance_id=instance_id,
         file_format=file_format,
     )
 

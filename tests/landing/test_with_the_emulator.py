@@ -19,6 +19,7 @@ from airflow_provider_amc.landing.frame import read_frame
 from airflow_provider_amc.landing.load import loader_for
 from airflow_provider_amc.landing.s3 import land_in_s3
 from airflow_provider_amc.landing.schema import arrow_schema
+from airflow_provider_amc.landing.source import ResultSource
 from airflow_provider_amc.landing.table import Audit, Load, TableName
 
 SQL = """
@@ -99,12 +100,9 @@ def test_every_sink_gets_the_same_rows(
 
     landing = land_in_s3(
         s3,
-        execution,
-        results(),
+        ResultSource(execution, results(), "landing", "amcemulator", None),
         bucket=bucket,
         prefix="",
-        label="landing",
-        instance_id="amcemulator",
         file_format="csv",
     )
     assert landing.rows == rows.total()

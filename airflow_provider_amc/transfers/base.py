@@ -1,0 +1,111 @@
+"""What all transfers share: the execution, and what AMC may have hidden of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_amc.exceptions import AmcPrivacyLossError, AmcValidationError
+from airflow_provider_amc.operators.base import AmcBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_amc.landing.source import ResultSource
+
+#: What a task does when AMC has hidden too much.
+ON_HIDDEN = ("fail", "skip")
+
+
+class AmcTransferOperator(AmcBaseOperator):
+    """Base of the operators that land the result of an execution. A subclass says where.
+
+    When the workflow has a column that tells what AMC has hidden (``filtered_metrics_discriminator_column``; or
+    ``filtered_reason_column`` or ``distinct_user_count_column`` with ``REMOVE_VALUES``), the rows are counted while they
+    pass: the log tells how much of each metric is hidden, and the returned dictionary has it as ``privacy``.
+
+    :param workflow_execution_id: an execution that has succeeded. (templated)
+    :param workflow_name: name by which results belong together. Default: the id of a saved workflow, or
+        ``<dag id>.<task id>`` of this task for a query of the DAG; followed by a hash of the parameter values if the run
+        had any. (templated)
+    :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1: of its sum, the part that
+        stands in hidden rows, or the part of the rows in which its value was removed. Without metrics, the part of the
+        rows. Default: no limit. (templated)
+    :param on_hidden: what to do beyond ``max_hidden_share``: ``fail`` or ``skip`` the task. Nothing is kept then.
+        Default: ``fail``.
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_execution_id",
+        "workflow_name",
+        "max_hidden_share",
+        *AmcBaseOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        workflow_execution_id: str,
+        workflow_name: str | None = None,
+        max_hidden_share: float | str | None = None,
+        on_hidden: str = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if on_hidden not in ON_HIDDEN:
+            raise AmcValidationError(
+                f"Task {self.task_id}: on_hidden must be one of {', '.join(ON_HIDDEN)}, got {on_hidden!r}."
+            )
+        self.workflow_execution_id = workflow_execution_id
+        self.workflow_name = workflow_name
+        self.max_hidden_share = max_hidden_share
+        self.on_hidden = on_hidden
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land the result."""
+        from airflow_provider_amc.landing.privacy_columns import share_of
+        from airflow_provider_amc.landing.source import ResultSource
+
+        most = share_of(self.max_hidden_share)
+        self.check_arguments()
+        source = ResultSource.open(
+            self.client,
+            self.workflow_execution_id,
+            task=f"{self.dag_id}.{self.task_id}",
+            workflow_name=self.workflow_name,
+            max_hidden_share=most,
+        )
+        try:
+            landed = self.land(source)
+        except AmcPrivacyLossError as error:
+            self._tell_loss(source)
+            if self.on_hidden == "skip":
+                raise AirflowSkipException(str(error)) from error
+            raise
+        return {**landed, **self._tell_loss(source)}
+
+    def _tell_loss(self, source: ResultSource) -> dict[str, Any]:
+        if source.meter is None:
+            return {}
+        loss = source.meter.loss
+        for line in loss.lines():
+            self.log.info("Privacy: %s", line)
+        return {"privacy": loss.as_dict()}
+
+    def check_arguments(self) -> None:
+        """Check the rendered arguments, before anything is asked of AMC.
+
+        :raises AmcError: an argument is wrong.
+        """
+
+    def land(self, source: ResultSource) -> dict[str, Any]:
+        """Land a result, and log it.
+
+        :param source: the result.
+        :returns: a small dictionary for XCom.
+        """
+        raise NotImplementedError
