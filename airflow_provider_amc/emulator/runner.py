@@ -208,7 +208,7 @@ class ExecutionRunner:
                 self._start_job(live, self._validators, self._jobs.validate, live.record)
             return None
         if record.dry_run:
-            self._finish(live, "SUCCEEDED", None, record.validated)
+            self._finish(live, record.forced_status or "SUCCEEDED", record.forced_reason, record.validated)
             return None
         # A clock that jumped over the start must not delay it: the run starts when it could have started.
         begins = self._slots.take(record.instance_id, record.validated) if free else None

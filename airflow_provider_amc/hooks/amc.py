@@ -140,51 +140,32 @@ class AmcHook(BaseHook):
         return read_frame(execution.output_columns, results)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection step by step: token, account, instance.
+        """Try the connection step by step: token, terms, account, instance, data sources.
 
         :returns: whether it works, and the steps that passed or the first that failed with what to do about it.
         """
-        passed: list[str] = []
-        step = "configuration"
+        from airflow_provider_amc.hooks.checks import connection_steps, run
+
         try:
-            connection = self.get_connection(self.amc_conn_id)
-            settings = self._with_secret(ConnectionSettings.read(connection, connection.extra_dejson))
-            client = self._client(settings, on_secret=mask_secret, patience=_TEST_PATIENCE, timeout=_TEST_TIMEOUT)
-            for name, check in self._checks(client):
-                step = name
-                passed.append(check())
+            client = self.test_client()
         except (AmcError, AirflowNotFoundException) as error:
-            done = f"{'; '.join(passed)}. " if passed else ""
-            return False, f"{done}Failed at the step '{step}': {error}"
+            return False, f"Failed at the step 'configuration': {error}"
+        passed: list[str] = []
+        for outcome in run(connection_steps(client)):
+            if not outcome.passed:
+                done = f"{'; '.join(passed)}. " if passed else ""
+                return False, f"{done}Failed at the step '{outcome.name}': {outcome.message}"
+            passed.append(f"{outcome.name.capitalize()}: {outcome.message}")
         return True, "; ".join(passed) + "."
 
-    def _checks(self, client: AmcClient) -> list[tuple[str, Callable[[], str]]]:
-        def token() -> str:
-            client.fetch_token()
-            return "Token: Login with Amazon accepts the credentials"
+    def test_client(self) -> AmcClient:
+        """Return a client that gives up while a person waits, for :mod:`airflow_provider_amc.hooks.checks`.
 
-        def account() -> str:
-            accounts = [account.account_id for account in client.accounts.list()]
-            listed = ", ".join(account for account in accounts if account) or "none"
-            if not client.account_id:
-                raise AmcConfigurationError(
-                    f"account_id is not set in the connection's Extra. Accounts of these credentials: {listed}."
-                )
-            if client.account_id not in accounts:
-                raise AmcConfigurationError(
-                    f"The account_id {client.account_id!r} is none of the AMC accounts of these credentials: {listed}. "
-                    "It begins with 'ENTITY'; a profile or seller id does not work."
-                )
-            return f"Account: {client.account_id} found"
-
-        def instance() -> str:
-            if not client.instance_id:
-                count = len(client.instances.list())
-                return f"Instance: none is set, {count} can be reached"
-            found = client.instances.get()
-            return f"Instance: {found.instance_id} is {found.creation_status or 'there'}"
-
-        return [("token", token), ("account", account), ("instance", instance)]
+        :raises AmcConfigurationError: the connection, or the secret it names, is incomplete.
+        """
+        connection = self.get_connection(self.amc_conn_id)
+        settings = self._with_secret(ConnectionSettings.read(connection, connection.extra_dejson))
+        return self._client(settings, on_secret=mask_secret, patience=_TEST_PATIENCE, timeout=_TEST_TIMEOUT)
 
     def _client(
         self,

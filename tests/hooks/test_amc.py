@@ -49,8 +49,9 @@ class TestConnectionTest:
         passed, message = AmcHook().test_connection()
         assert passed, message
         assert message == (
-            "Token: Login with Amazon accepts the credentials; Account: ENTITYEMULATOR01 found; "
-            "Instance: amcemulator is COMPLETED."
+            "Token: Login with Amazon accepts the credentials; Terms: nothing is left to accept in the region NA; "
+            "Account: ENTITYEMULATOR01 found; Instance: amcemulator (STANDARD) is COMPLETED; "
+            "Data sources: amazon_attributed_events_by_conversion_time and others can be queried."
         )
 
     @pytest.mark.parametrize(
@@ -66,7 +67,8 @@ class TestConnectionTest:
             ({"extra": {"refresh_token": "Atzr|revoked"}}, "token", ["refresh token"]),
             ({"extra": {"account_id": "1234567890"}}, "account", ["1234567890", "ENTITYEMULATOR01", "ENTITY"]),
             ({"extra": {"account_id": None}}, "account", ["account_id is not set", "ENTITYEMULATOR01"]),
-            ({"extra": {"instance_id": "amcnowhere"}}, "instance", ["amcnowhere"]),
+            ({"extra": {"marketplace_id": "A1PA6795UKMFR9"}}, "account", ["A1PA6795UKMFR9", "ATVPDKIKX0DER"]),
+            ({"extra": {"instance_id": "amcnowhere"}}, "instance", ["amcnowhere", "amcemulator"]),
         ],
     )
     def test_says_which_step_failed_and_what_to_do(
@@ -95,6 +97,7 @@ class TestConnectionTest:
         amc_default.add_fault(operation="*", kind="terms", times=None)
         passed, message = AmcHook().test_connection()
         assert not passed
+        assert "Failed at the step 'terms': The AMC terms of the region NA have not been accepted" in message
         assert "Terms and conditions must be accepted" in message
         assert "accept" in message.partition("HTTP")[2]
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from airflow_provider_amc import __version__
 from airflow_provider_amc.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

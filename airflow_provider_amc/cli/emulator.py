@@ -1,8 +1,4 @@
-"""The command ``amc``.
-
-Heavy modules are imported inside the commands, so that ``amc --help`` answers at once and ``amc`` works without the
-``emulator`` extra.
-"""
+"""``amc emulator``: a local AMC."""
 
 from __future__ import annotations
 
@@ -12,18 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_amc import __version__
+from airflow_provider_amc.cli.failure import fail
 
 if TYPE_CHECKING:
     from airflow_provider_amc.emulator.server import EmulatorServer
-
-app = typer.Typer(
-    name="amc",
-    help="Tools for Amazon Marketing Cloud (AMC) pipelines.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    rich_markup_mode=None,
-)
 
 
 class Speed(enum.StrEnum):
@@ -40,22 +28,6 @@ class Envelope(enum.StrEnum):
     WRAPPED = "wrapped"
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"airflow-provider-amc {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Tools for Amazon Marketing Cloud (AMC) pipelines."""
-
-
-@app.command()
 def emulator(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
@@ -92,7 +64,7 @@ def emulator(
     from airflow_provider_amc.emulator.extra import what_to_install
 
     if problem := what_to_install():
-        _fail(problem)
+        fail(problem)
     from airflow_provider_amc.emulator.server import EmulatorConfig, EmulatorServer
     from airflow_provider_amc.emulator.store import StateDirectoryInUseError
 
@@ -111,7 +83,7 @@ def emulator(
         )
         EmulatorServer(config.replaced(**_switches(switch or []))).run(_announce)
     except (ValueError, OSError, StateDirectoryInUseError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 _SWITCHES = {
@@ -137,55 +109,6 @@ def _switches(given: list[str]) -> dict[str, int | str]:
     return values
 
 
-@app.command()
-def sweep(
-    conn_id: Annotated[str, typer.Option(help="Airflow connection of type amc.")] = "amc_default",
-    instance: Annotated[
-        list[str] | None, typer.Option(help="AMC instance; may be repeated. Default: that of the connection.")
-    ] = None,
-    hours: Annotated[float, typer.Option(min=0.1, help="How far back to look.")] = 48.0,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel what was found.")] = False,
-) -> None:
-    """List active executions that this Airflow has started and no task waits for any more.
-
-    Run it where Airflow's metadata database can be reached. Name the deployment first ([amc] deployment_name), if
-    others use the same AMC instances.
-    """
-    from airflow_provider_amc.exceptions import AmcError
-    from airflow_provider_amc.hooks.amc import AmcHook
-    from airflow_provider_amc.operators.task_run import has_name_of_its_own
-    from airflow_provider_amc.sweep import stray_executions
-
-    if cancel and not has_name_of_its_own():
-        _fail(
-            "This Airflow has no name of its own, so executions of another one could be taken for its. Set [amc] "
-            "deployment_name (AIRFLOW__AMC__DEPLOYMENT_NAME) for the scheduler, the workers and this command."
-        )
-    found = 0
-    names: list[str | None] = [*instance] if instance else [None]
-    for name in names:
-        try:
-            client = AmcHook(conn_id, instance_id=name).get_conn()
-            for execution in stray_executions(client, hours=hours):
-                found += 1
-                what = execution.raw_status
-                if cancel:
-                    done = client.executions.cancel(execution.workflow_execution_id)
-                    what = "cancelled" if done else "had finished already"
-                created = f"{execution.create_time:%Y-%m-%dT%H:%M:%SZ}" if execution.create_time else "unknown"
-                typer.echo(f"{execution.workflow_execution_id}  {client.instance_id}  created {created}  {what}")
-        except AmcError as error:
-            _fail(str(error))
-    typer.echo(
-        f"{found} stray execution{'' if found == 1 else 's'}{'' if cancel or not found else '; --cancel ends them'}"
-    )
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"amc: {message}", err=True)
-    raise typer.Exit(1)
-
-
 def _announce(server: EmulatorServer) -> None:
     import json
 
@@ -203,12 +126,3 @@ def _announce(server: EmulatorServer) -> None:
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"\nexport AIRFLOW_CONN_AMC_DEFAULT='{json.dumps(server.connection)}'", markup=False, highlight=False)
-
-
-def main() -> None:
-    """Entry point of the command ``amc``."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""From a client id to a connection: consent, choice of account and instance, and where the result is kept."""
