@@ -23,7 +23,7 @@ from tests.docs.conftest import BUCKET
 from tests.docs.documents import README, TESTING
 from tests.docs.markdown import Block
 from tests.docs.project import run_user_tests, save
-from tests.docs.shell import check_make, commands, run, with_curl
+from tests.docs.shell import check_make, commands, environment, run, with_curl
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -95,7 +95,7 @@ def test_install(blocks: list[Block], tmp_path: Path) -> None:
 
     ((*words, target),) = commands(editable.text)
     assert words == ["pip", "install", "--editable"]
-    assert Requirement(target.replace(".", "here", 1)).extras == set(PROJECT["optional-dependencies"])
+    assert Requirement(target.replace(".", "here", 1)).extras <= set(PROJECT["optional-dependencies"])
 
     answer = run(list_provider.text)
     assert "airflow-provider-amc" in answer
@@ -108,6 +108,18 @@ def test_extras_are_explained() -> None:
 
 
 # --- connect ----------------------------------------------------------------------------------------------------------
+
+
+@README.executed("Connect with one command")
+def test_one_command(
+    blocks: list[Block], emulator: EmulatorServer, airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consent and questions have tests of their own; here an earlier consent and options answer them."""
+    onboard, doctor = commands(with_real_values(blocks[0].text))
+    answers = {"AMC_CLIENT_SECRET": known.CLIENT_SECRET, "AMC_REFRESH_TOKEN": known.REFRESH_TOKEN}
+    here = ["--base-url", emulator.url, "--instance", known.STANDARD_INSTANCE, "--replace"]
+    run([*onboard, *here], env=environment(**answers))
+    assert "FAILED" not in run(doctor, env=environment())
 
 
 def test_the_consent_address_is_amazons(capsys: pytest.CaptureFixture[str]) -> None:
