@@ -53,10 +53,14 @@ def emulator(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Where sources about AMC disagree: unknown_id_status=400|404, not_ready_status=404|400, "
-            "terms_status=403|401, scope_status=403|401, workflow_validation=create|async, z_suffix=accept|reject, "
-            "instances_page_size=100|10, access=managed|self_service, overlap_limit=N. May be repeated.",
+            help="Where sources about AMC disagree, or AMC depends on the account: unknown_id_status=400|404, "
+            "not_ready_status=404|400, terms_status=403|401, scope_status=403|401, workflow_validation=create|async, "
+            "z_suffix=accept|reject, instances_page_size=100|10, access=managed|self_service, terms=accepted|open, "
+            "upload_statuses=spec|guide, bucket_tags=ignore|require, overlap_limit=N. May be repeated.",
         ),
+    ] = None,
+    s3_endpoint_url: Annotated[
+        str | None, typer.Option(help="S3 that uploads read from, such as a local one; AWS if not given.")
     ] = None,
     now: Annotated[str | None, typer.Option(help="Virtual time to start at, such as 2026-01-01T00:00:00Z.")] = None,
 ) -> None:
@@ -79,6 +83,7 @@ def emulator(
             envelope=envelope.value,
             extra_instances=instance or 0,
             rows_per_file=rows_per_file,
+            s3_endpoint_url=s3_endpoint_url,
             now=now,
         )
         EmulatorServer(config.replaced(**_switches(switch or []))).run(_announce)
@@ -90,7 +95,7 @@ _SWITCHES = {
     **dict.fromkeys(
         ("unknown_id_status", "not_ready_status", "terms_status", "scope_status", "instances_page_size"), int
     ),
-    **dict.fromkeys(("workflow_validation", "z_suffix", "access"), str),
+    **dict.fromkeys(("workflow_validation", "z_suffix", "access", "terms", "upload_statuses", "bucket_tags"), str),
     "overlap_limit": int,
 }
 

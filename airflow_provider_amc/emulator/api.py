@@ -23,6 +23,7 @@ from airflow_provider_amc.emulator.errors import (
     authentication_failed,
     bad_request,
     gateway_error,
+    terms_not_accepted,
     unauthorized_request,
 )
 from airflow_provider_amc.emulator.faults import Fault
@@ -190,6 +191,7 @@ class Operation:
         these and the instance that audiences are made on, ``none``.
     :param scopes: what the user must have granted.
     :param errors: the shape of its errors, see :mod:`airflow_provider_amc.emulator.errors`.
+    :param terms: must the terms of AMC be accepted, though no instance is named?
     :param known_statuses: error statuses that Amazon's OpenAPI file names, where they are not the usual ones.
     """
 
@@ -203,6 +205,7 @@ class Operation:
     scopes: tuple[str, ...] = (CAMPAIGN_SCOPE,)
     errors: str = REPORTING
     known_statuses: frozenset[int] | None = None
+    terms: bool = False
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -250,6 +253,8 @@ def check_headers(call: Call) -> None:
         if not headers.get(name):
             raise bad_request(f"{name} provided is null")
         _check_instance(call, headers[name])
+    if (call.instance_id or operation.terms) and not call.emulator.terms_accepted():
+        raise terms_not_accepted(call.emulator.config.terms_status)
 
 
 def _check_account(call: Call) -> None:

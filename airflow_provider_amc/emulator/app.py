@@ -11,16 +11,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_amc.emulator import (
     accounts,
+    advertiser_audiences,
     advertisers,
+    audience_records,
     collaborations,
+    connections,
     control,
+    datasets,
     datasources,
+    deletions,
     executions,
     idmapping,
     instances,
     lwa,
     results,
     schedules,
+    uploads,
     workflows,
 )
 from airflow_provider_amc.emulator.api import Call, Operation, check_headers
@@ -42,9 +48,18 @@ OPERATIONS: tuple[Operation, ...] = (
     *workflows.OPERATIONS,
     *schedules.OPERATIONS,
     *executions.OPERATIONS,
+    *connections.OPERATIONS,
+    *advertiser_audiences.OPERATIONS,
+    *audience_records.OPERATIONS,
+    *datasets.OPERATIONS,
+    *uploads.OPERATIONS,
+    *deletions.OPERATIONS,
     *results.OPERATIONS,
     *control.OPERATIONS,
 )
+
+#: What is done after its answer.
+WORK = (uploads.kind, deletions.kind, audience_records.kind)
 
 
 class Endpoints:
@@ -104,5 +119,6 @@ def create_app(emulator: Emulator, connections: Connections | None = None) -> AS
     :param emulator: the emulator; the application's lifespan starts and stops it.
     :param connections: open connections by client address, so that failures on order can cut them.
     """
+    emulator.work = WORK
     emulator.faults.know({operation.id for operation in OPERATIONS if not operation.path.startswith(CONTROL_PREFIX)})
     return Gateway(Endpoints(emulator), emulator, Routes(OPERATIONS), connections if connections is not None else {})

@@ -54,6 +54,8 @@ class EmulatorConfig:
     :param unknown_id_status: 400 as observed, or 404 as in the OpenAPI files.
     :param not_ready_status: status of ``downloadUrls`` before there is a result, 404 or 400.
     :param terms_status: status of the terms-not-accepted error, 403 or 401.
+    :param terms: ``accepted`` from the start, or ``open``: calls on an instance are refused until the terms are
+        accepted through the API.
     :param scope_status: status of a call for which the user has not granted the scope, 403 or 401.
     :param workflow_validation: ``create`` refuses bad SQL when a workflow is created, ``async`` accepts it and rejects
         its executions.
@@ -62,6 +64,11 @@ class EmulatorConfig:
     :param max_instances: instances of the account (AMC API documentation: 4000).
     :param max_advertisers: advertisers of an instance (AMC API documentation: 2000).
     :param z_suffix: ``accept`` or ``reject`` the ``Z`` behind the times of an execution window.
+    :param upload_statuses: names of an upload's statuses as in the OpenAPI file (``spec``: SUBMITTED, IN_PROGRESS,
+        SUCCESS, FAILED) or as in the guide (``guide``: PENDING, COMPLETED, FAILED).
+    :param bucket_tags: ``require`` lets uploads read only buckets and objects with the tag ``instanceId``, as AMC does
+        outside of the AWS account connected to the instance; ``ignore`` lets them read everything.
+    :param s3_endpoint_url: where uploads find S3; without it AWS, or what the environment says.
     :param overlap_limit: executions over the same tables and overlapping windows before AMC's privacy rejection;
         ``None`` switches the rule off, for its real threshold is not published.
     :param url_lifetime: virtual seconds a result URL lives (AMC: 600).
@@ -86,12 +93,16 @@ class EmulatorConfig:
     unknown_id_status: int = 400
     not_ready_status: int = 404
     terms_status: int = 403
+    terms: str = "accepted"
     scope_status: int = 403
     workflow_validation: str = "create"
     access: str = "managed"
     max_instances: int = 4000
     max_advertisers: int = 2000
     z_suffix: str = "accept"
+    upload_statuses: str = "spec"
+    bucket_tags: str = "ignore"
+    s3_endpoint_url: str | None = None
     overlap_limit: int | None = None
     url_lifetime: int = 600
     token_lifetime: int = 3600
@@ -106,6 +117,9 @@ class EmulatorConfig:
         self._one_of("not_ready_status", 404, 400)
         self._one_of("terms_status", 403, 401)
         self._one_of("scope_status", 403, 401)
+        self._one_of("terms", "accepted", "open")
+        self._one_of("upload_statuses", "spec", "guide")
+        self._one_of("bucket_tags", "ignore", "require")
         self._one_of("workflow_validation", "create", "async")
         self._one_of("z_suffix", "accept", "reject")
         self._one_of("access", "managed", "self_service")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_amc.emulator.background import Background, Kind
 from airflow_provider_amc.emulator.clock import VirtualClock, zulu
 from airflow_provider_amc.emulator.config import (
     ACCOUNT_ID,
@@ -30,13 +32,16 @@ from airflow_provider_amc.emulator.queries import Queries, default_engine
 from airflow_provider_amc.emulator.registry import InstanceRegistry
 from airflow_provider_amc.emulator.requestlog import RequestLog
 from airflow_provider_amc.emulator.runner import ExecutionRunner
+from airflow_provider_amc.emulator.shelf import Shelf
 from airflow_provider_amc.emulator.store import Store
 
 if TYPE_CHECKING:
     from airflow_provider_amc.emulator.engine import Engine
+    from airflow_provider_amc.emulator.identities import Matcher
 
 #: The engine's libraries take a second to import; the first requests go first.
 _WARM_UP_DELAY_SECONDS = 0.1
+_TERMS_ACCEPTED = "terms_accepted"
 
 log = logging.getLogger(__name__)
 
@@ -70,28 +75,36 @@ class Emulator:
             config.seed, self.store.get_meta("faults"), lambda faults: self.store.set_meta("faults", faults)
         )
         self.log = RequestLog()
+        self.shelf = Shelf(directory / "advertisers")
         self.queries = Queries(
             make_engine or (lambda now: default_engine(config.seed, config.scale, now)),
             self.clock.now,
             None if config.state_dir is None else directory / "tables",
+            self.shelf,
         )
         self.runner: ExecutionRunner | None = None
+        self.background: Background | None = None
+        #: Makes the kinds of background work; the application sets it.
+        self.work: Sequence[Callable[[Emulator], Kind]] = ()
         self.compilers = ThreadPoolExecutor(2, thread_name_prefix="amc-compile")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The emulator at work; its query engine warms up beside the first requests."""
         self.runner = ExecutionRunner(self.config, self.store, self.clock, self.queries, self.results)
-        task = asyncio.create_task(self.runner.run())
+        self.background = Background(self.config, self.store, self.clock, [make(self) for make in self.work])
+        tasks = [asyncio.create_task(part.run()) for part in (self.runner, self.background)]
         warm_up = threading.Thread(target=self._warm_up, name="amc-warm-up", daemon=True)
         timer = asyncio.get_running_loop().call_later(_WARM_UP_DELAY_SECONDS, warm_up.start)
         try:
             yield
         finally:
             timer.cancel()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            self.background.stop()
             await self.runner.stop()
             self.compilers.shutdown(wait=False, cancel_futures=True)
             if warm_up.is_alive():
@@ -114,6 +127,27 @@ class Emulator:
             raise RuntimeError("The emulator is not running.")
         return self.runner
 
+    def the_background(self) -> Background:
+        """What does announced work; there is one from start to stop."""
+        if self.background is None:
+            raise RuntimeError("The emulator is not running.")
+        return self.background
+
+    @functools.cached_property
+    def matcher(self) -> Matcher:
+        """Finds the users of identities; made when somebody needs it, for it imports much."""
+        from airflow_provider_amc.emulator.identities import Matcher
+
+        return Matcher(self.config.seed, self.config.scale)
+
+    def terms_accepted(self) -> bool:
+        """Has the user accepted the terms of AMC?"""
+        return self.config.terms == "accepted" or self.store.get_meta(_TERMS_ACCEPTED) is not None
+
+    def accept_terms(self) -> None:
+        """Accept the terms of AMC for the user."""
+        self.store.set_meta(_TERMS_ACCEPTED, zulu(self.clock.now()))
+
     async def compile(self, definition: dict[str, Any], instance_id: str) -> None:
         """Check a workflow's SQL without holding up other requests.
 
@@ -122,7 +156,8 @@ class Emulator:
         loop = asyncio.get_running_loop()
         instance_type = self.instances.type_of(instance_id)
         await loop.run_in_executor(
-            self.compilers, lambda: self.queries.compile(definition, instance_type=instance_type)
+            self.compilers,
+            lambda: self.queries.compile(definition, instance_id=instance_id, instance_type=instance_type),
         )
 
     def truth(self, start: str | None, end: str | None) -> dict[str, Any]:
@@ -141,11 +176,14 @@ class Emulator:
         """Make everything that depends on time notice a moved clock; tells the new time."""
         self.store.set_meta("clock_offset", repr(self.clock.offset_seconds))
         self.the_runner().wake()
+        self.the_background().wake()
         return self.clock_state()
 
     async def reset(self) -> None:
         """Back to the state of a fresh start: nothing created, no faults, empty log, clock as configured."""
         self.the_runner().clear()
+        await self.the_background().forget()
+        self.shelf.clear()
         self.store.clear()
         self.faults.clear()
         self.log.clear()

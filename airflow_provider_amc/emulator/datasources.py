@@ -16,7 +16,10 @@ _PATH = "/amc/reporting/{instance_id}/dataSources"
 async def _sources(call: Call) -> list[dict[str, Any]]:
     loop = asyncio.get_running_loop()
     queries, sandbox = call.emulator.queries, call.emulator.instances.type_of(call.instance_id) == "SANDBOX"
-    found = await loop.run_in_executor(call.emulator.compilers, lambda: queries.engine().data_sources(sandbox=sandbox))
+    found = await loop.run_in_executor(
+        call.emulator.compilers,
+        lambda: queries.engine().data_sources(sandbox=sandbox, instance_id=call.instance_id),
+    )
     return sorted(found, key=lambda source: str(source["dataSourceId"]))
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,6 +24,9 @@ from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.macros import add_python_functions, create_statements, needs_python
 from airflow_provider_amc.sql.privacy import Privacy
 from airflow_provider_amc.sql.types import SqlType, from_duckdb
+
+if TYPE_CHECKING:
+    from airflow_provider_amc.emulator.shelf import AdvertiserTable
 
 __all__ = ["AmcSqlError", "CompiledQuery", "Engine", "OutputColumn"]
 
@@ -170,6 +173,7 @@ class Engine:
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
         sandbox: bool = False,
+        instance_id: str = "",
         privacy: Privacy | None = Privacy(),  # noqa: B008 (a frozen value)
         window_start: dt.datetime | None = None,
         window_end: dt.datetime | None = None,
@@ -182,6 +186,7 @@ class Engine:
             are checked, as when a workflow is created.
         :param input_schema: schema of table names without one, such as ``sandbox``.
         :param sandbox: only the tables of a sandbox instance exist.
+        :param instance_id: the instance, for the tables of its advertisers.
         :param privacy: how rows of too few users are treated. ``None`` switches the privacy controls off, as a sandbox
             can: then the output need not even be aggregated.
         :param window_start: start of the run's window, ``None`` while there is no run.
@@ -192,7 +197,7 @@ class Engine:
         self._prepare(rows=False)
         only_check = window_start is None and not parameter_values
         with self._lock:
-            find = self._tables.finder(input_schema, sandbox=sandbox)
+            find = self._tables.finder(input_schema, sandbox=sandbox, instance_id=instance_id)
         compiled = compile_query(
             sql,
             find,
@@ -297,13 +302,29 @@ class Engine:
 
     # --- tables --------------------------------------------------------------------------------------------------
 
-    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
+    def data_sources(self, *, sandbox: bool = False, instance_id: str = "") -> list[dict[str, Any]]:
         """The tables that queries may read, as the API's ``DataSource`` objects.
 
         :param sandbox: those of a sandbox instance, whose names begin with their schema.
+        :param instance_id: the instance, for the tables of its advertisers.
         """
         with self._lock:
-            return self._tables.data_sources(sandbox=sandbox)
+            return self._tables.data_sources(sandbox=sandbox, instance_id=instance_id)
+
+    def keep_table(self, table: AdvertiserTable, rows: Any) -> None:
+        """Take an advertiser's table, in place of the one of that name before.
+
+        :param table: what it is.
+        :param rows: its rows, a pyarrow table with at least its columns.
+        """
+        self._prepare(rows=False)
+        with self._lock:
+            self._tables.keep(self._connection, table, rows)
+
+    def drop_table(self, instance_id: str, name: str) -> None:
+        """Forget an advertiser's table."""
+        with self._lock:
+            self._tables.drop(self._connection, instance_id, name)
 
     def load_table(self, name: str, data: Any) -> None:
         """Replace the rows of a table by the user's own.

@@ -29,9 +29,10 @@ KINDS = {
     "revoked": "answer the token call as if the user had revoked the permission",
     "terms": "answer that the terms and conditions are not accepted",
     "not_visible": "createWorkflowExecution: the new execution cannot be found for `seconds` of virtual time",
-    "unknown_status": "executions show the status `value`",
-    "duration": "what the call begins (an execution, instance, audience, ...) takes `seconds` of virtual time",
-    "fail": "what the call begins fails with `reason`; an execution ends as `value` (FAILED)",
+    "unknown_status": "executions, uploads and jobs show the status `value`",
+    "duration": "what the call begins (an execution, instance, upload, ...) takes `seconds` of virtual time",
+    "fail": "what the call begins fails with `reason`; executions, uploads and jobs end as `value` (FAILED)",
+    "invalid_records": "ManageAudienceV2: the first `records` records (1) of the job are invalid, with `reason`",
 }
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
@@ -48,17 +49,23 @@ _BEGINNING = {
     "createquerybasedaudience",
     "updatequerybasedaudiencebyaudienceexecutionid",
     "createlookalikeaudience",
+    "createupload",
+    "manageaudiencev2",
 }
 #: Kinds that are at home in a few operations, in lower case.
 _ONLY = {
     "revoked": {"token"},
     "not_visible": {"createworkflowexecution"},
-    "duration": _BEGINNING,
+    "duration": {*_BEGINNING, "createuserdeletionrequest"},
     "fail": _BEGINNING,
-    "unknown_status": {"createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"},
+    "invalid_records": {"manageaudiencev2"},
+    "unknown_status": {
+        *("createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"),
+        *("getupload", "listuploads", "manageaudiencestatusv2"),
+    },
 }
 #: Kinds that change what a call does, and not how it is answered. One call can be hit by one of each.
-_WITHIN = ("revoked", "not_visible", "unknown_status", "duration", "fail")
+_WITHIN = ("revoked", "not_visible", "unknown_status", "duration", "fail", "invalid_records")
 #: Kinds after which nothing is done.
 _PREVENTING = {"status", "token_expired", "terms", "reset"}
 #: What the access token and the terms do not guard, so that these kinds cannot hit it.
@@ -83,6 +90,7 @@ class Fault:
     probability: float = 1.0
     seconds: float | None = None
     bytes: int | None = None
+    records: int | None = None
     cut: bool = False
     value: str | None = None
     reason: str | None = None
@@ -111,6 +119,7 @@ class Fault:
         _check_number("skip", fault.skip, 0)
         _check_number("seconds", fault.seconds, 0)
         _check_number("bytes", fault.bytes, 0)
+        _check_number("records", fault.records, 1)
         _check_headers(fault.headers)
         _check_number("probability", fault.probability, 0, 1)
         fault.headers = {str(name): str(value) for name, value in fault.headers.items()}
@@ -159,7 +168,7 @@ def _check_headers(headers: Any) -> None:
 
 
 def _check_number(name: str, value: Any, least: float, most: float = _MOST) -> None:
-    if value is None and name in ("times", "seconds", "bytes"):
+    if value is None and name in ("times", "seconds", "bytes", "records"):
         return
     whole = name not in ("seconds", "probability")
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not least <= value <= most:

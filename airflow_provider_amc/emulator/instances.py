@@ -165,7 +165,9 @@ async def delete_instance(call: Call) -> Response:
     if not instance.creation.over(call.now()):
         raise bad_request(f"Instance {instance.id} cannot be deleted because its creationStatus is {status}.")
     call.emulator.the_runner().cancel_all(instance.id, "The instance was deleted.")
+    await call.emulator.the_background().forget(instance.id)
     call.emulator.instances.delete(instance)
+    await call.emulator.the_background().alone(lambda: call.emulator.shelf.clear(instance.id))
     return call.answer(None, status=204)
 
 

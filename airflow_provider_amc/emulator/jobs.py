@@ -50,7 +50,9 @@ class Jobs:
             synthetic_data=record.require_synthetic_data,
             uncontrolled=record.disable_aggregation_controls,
         )
-        compiled = self._queries.compile(record.definition, instance_type=instance_type, run=run)
+        compiled = self._queries.compile(
+            record.definition, instance_id=record.instance_id, instance_type=instance_type, run=run
+        )
         if run.synthetic_data and instance_type != "SANDBOX" and compiled.tables:
             raise QueryError(
                 f"The workflow execution requires synthetic data, but the data source {compiled.tables[0]} does not "

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from airflow_provider_amc.emulator.engine import CompiledQuery, Engine
+    from airflow_provider_amc.emulator.shelf import Shelf
     from airflow_provider_amc.sql.privacy import Privacy
 
 log = logging.getLogger(__name__)
@@ -96,10 +97,15 @@ class Queries:
     :param make_engine: makes the engine for a virtual time.
     :param now: tells the virtual time.
     :param tables: directory that keeps loaded tables over a restart; ``None`` forgets them.
+    :param shelf: the tables of advertisers.
     """
 
     def __init__(
-        self, make_engine: Callable[[datetime], Engine], now: Callable[[], datetime], tables: Path | None = None
+        self,
+        make_engine: Callable[[datetime], Engine],
+        now: Callable[[], datetime],
+        tables: Path | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._make_engine = make_engine
         self._saved = OwnTables(tables)
@@ -107,6 +113,8 @@ class Queries:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._own_tables = self._saved.any()
+        self._shelf = shelf
+        self._shelf_version = 0
 
     @property
     def ready(self) -> bool:
@@ -118,6 +126,7 @@ class Queries:
         with self._lock:
             if self._engine is None:
                 self._engine = self._make_engine(self._now())
+                self._shelf_version = 0
                 for name, rows in self._saved.load():
                     try:
                         self._engine.load_table(name, rows)
@@ -125,7 +134,19 @@ class Queries:
                         log.exception("The saved rows of the table %s cannot be loaded", name)
             else:
                 self._engine.advance_to(self._now())
+            if self._shelf is not None and self._shelf.any():
+                self._take_from(self._shelf, self._engine)
             return self._engine
+
+    def _take_from(self, shelf: Shelf, engine: Engine) -> None:
+        """Bring what advertisers uploaded since the last look into the engine."""
+        for version, instance_id, name, table in shelf.changes(self._shelf_version):
+            rows = shelf.rows(instance_id, name) if table is not None else None
+            if table is None or rows is None:
+                engine.drop_table(instance_id, name)
+            else:
+                engine.keep_table(table, rows)
+            self._shelf_version = version
 
     def truth(self, start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
         """What queries must find in the synthetic rows.
@@ -161,11 +182,12 @@ class Queries:
                 self._engine = None
 
     def compile(
-        self, definition: dict[str, Any], *, instance_type: str, run: RunSettings | None = None
+        self, definition: dict[str, Any], *, instance_id: str, instance_type: str, run: RunSettings | None = None
     ) -> CompiledQuery:
         """Compile a workflow's SQL and compare it with the output columns it promises.
 
         :param definition: the workflow.
+        :param instance_id: the instance.
         :param instance_type: ``STANDARD`` or ``SANDBOX``.
         :param run: the execution; ``None`` checks a definition without running it.
         :raises QueryError: with AMC's text.
@@ -185,6 +207,7 @@ class Queries:
                 parameter_values=run.parameter_values if run is not None else {},
                 input_schema=definition.get("inputSchema"),
                 sandbox=instance_type == "SANDBOX",
+                instance_id=instance_id,
                 privacy=privacy_controls(definition, instance_type=instance_type, run=run),
                 window_start=start,
                 window_end=end,

@@ -129,6 +129,11 @@ class Store:
         sql = "SELECT seq, body FROM documents WHERE kind = ? AND instance_id = ? AND seq > ? ORDER BY seq LIMIT ?"
         return [(int(seq), json.loads(body)) for seq, body in self._all(sql, (kind, instance_id, after, limit))]
 
+    def count_documents(self, kind: str, instance_id: str | None = None) -> int:
+        """Number of documents of a kind, in one instance or in all."""
+        where, values = ("", ()) if instance_id is None else (" AND instance_id = ?", (instance_id,))
+        return int(self._all(f"SELECT COUNT(*) FROM documents WHERE kind = ?{where}", (kind, *values))[0][0])
+
     def all_documents(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
         """Every document of a kind with its instance."""
         rows = self._all("SELECT instance_id, body FROM documents WHERE kind = ? ORDER BY seq", (kind,))

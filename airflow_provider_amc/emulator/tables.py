@@ -20,7 +20,11 @@ from airflow_provider_amc.sql.types import from_duckdb, parse_type, to_duckdb
 if TYPE_CHECKING:
     import duckdb
 
+    from airflow_provider_amc.emulator.shelf import AdvertiserTable
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: The column that makes a table of AMC one about users.
+_USER_ID = "user_id"
 
 
 def _fields(table: catalogue.Table) -> Mapping[str, Field]:
@@ -47,6 +51,11 @@ class SyntheticTable:
     data: TableData
     for_audiences: bool = False
 
+    @property
+    def user_column(self) -> str | None:
+        """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
+        return _USER_ID if _USER_ID in self.fields else None
+
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
         typed = [(name, USER_KEY_TYPE if name == USER_KEY else to_duckdb(self.fields[name].type)) for name in columns]
@@ -59,12 +68,21 @@ class LoadedTable:
 
     :param stored: name of the DuckDB table, ``None`` for no rows.
     :param time_column: the column that the window limits; ``None`` reads all rows.
+    :param user: the column with the user behind a row, if the table has it.
+    :param expiry_column: a column beside the others with the moment from which a row counts no more.
     """
 
     name: str
     fields: Mapping[str, Field]
     stored: str | None
     time_column: str | None
+    user: str = _USER_ID
+    expiry_column: str | None = None
+
+    @property
+    def user_column(self) -> str | None:
+        """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
+        return self.user if self.user in self.fields else None
 
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """See :class:`~airflow_provider_amc.sql.sources.TableSource`."""
@@ -72,14 +90,17 @@ class LoadedTable:
             items = [f"CAST(NULL AS {self._kind(name)}) AS {quote_name(name)}" for name in columns]
             return f"SELECT {', '.join(items) or 'TRUE AS row'} WHERE FALSE"
         items = [
-            f"CAST(user_id AS VARCHAR) AS {quote_name(name)}" if name == USER_KEY else quote_name(name)
+            f"CAST({quote_name(self.user)} AS VARCHAR) AS {quote_name(name)}" if name == USER_KEY else quote_name(name)
             for name in columns
         ]
-        where = ""
+        conditions = []
         if self.time_column is not None:
             # Rows without a time belong to every window, so that a user's test rows need none
             column = quote_name(self.time_column)
-            where = f" WHERE {column} IS NULL OR ({column} >= {start} AND {column} < {end})"
+            conditions.append(f"({column} IS NULL OR ({column} >= {start} AND {column} < {end}))")
+        if self.expiry_column is not None:
+            conditions.append(f"{quote_name(self.expiry_column)} > $now")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"SELECT {', '.join(items) or 'TRUE AS row'} FROM {quote_name(self.stored)}{where}"
 
     def _kind(self, name: str) -> str:
@@ -91,14 +112,17 @@ class TableRegistry:
 
     def __init__(self) -> None:
         self._loaded: dict[str, LoadedTable] = {}
+        self._advertisers: dict[tuple[str, str], tuple[AdvertiserTable, LoadedTable]] = {}
 
-    def finder(self, input_schema: str | None, *, sandbox: bool = False) -> TableFinder:
+    def finder(self, input_schema: str | None, *, sandbox: bool = False, instance_id: str = "") -> TableFinder:
         """A function that finds tables for one query, as they are now.
 
         :param input_schema: schema of names without one.
         :param sandbox: only the tables of a sandbox instance exist, with or without its schema.
+        :param instance_id: the instance, whose advertisers' tables win over Amazon's of the same name.
         """
-        loaded = dict(self._loaded)
+        uploaded = {name: table for (owner, name), (_, table) in self._advertisers.items() if owner == instance_id}
+        loaded = {**self._loaded, **uploaded}
 
         def find(schema: str | None, name: str) -> TableSource | None:
             wanted = (schema or input_schema or "").lower()
@@ -141,11 +165,15 @@ class TableRegistry:
         base = table.base_table or table.name
         return base not in self._loaded and base in TABLES
 
-    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
+    def data_sources(self, *, sandbox: bool = False, instance_id: str = "") -> list[dict[str, Any]]:
         """All tables as ``DataSource`` objects of the API.
 
         :param sandbox: only those of a sandbox instance, with its schema.
+        :param instance_id: the instance, for its advertisers' tables.
         """
+        uploaded = {
+            name: table.data_source() for (owner, name), (table, _) in self._advertisers.items() if owner == instance_id
+        }
         known = [*catalogue.tables().values(), *catalogue.audience_tables().values()]
         if sandbox:
             known = [table for table in known if table.base_table is None and table.in_sandbox]
@@ -157,17 +185,57 @@ class TableRegistry:
                 [(c.name, c.column_type, c.data_type, c.threshold) for c in table.columns.values()],
             )
             for table in known
-            if not table.retired
+            if not table.retired and table.name not in uploaded
         ]
         names = {table.name for table in (*catalogue.tables().values(), *catalogue.audience_tables().values())}
         for name, loaded in sorted(self._loaded.items()):
-            if name not in names:
+            if name not in names and name not in uploaded:
                 columns = [
                     (f.name, catalogue.METRIC if f.metric else catalogue.DIMENSION, str(f.type), None)
                     for f in loaded.fields.values()
                 ]
                 sources.append(_data_source(name, "Rows of the advertiser.", columns, owner="CUSTOMER"))
-        return sorted(sources, key=lambda source: str(source["dataSourceId"]))
+        return sorted([*sources, *uploaded.values()], key=lambda source: str(source["dataSourceId"]))
+
+    def keep(self, connection: duckdb.DuckDBPyConnection, table: AdvertiserTable, rows: Any) -> None:
+        """Take an advertiser's table in place of the one of that name before.
+
+        :param connection: the database.
+        :param table: what it is.
+        :param rows: its rows, a pyarrow table with at least its columns.
+        """
+        types = {column.name: parse_type(column.data_type) for column in table.columns}
+        fields = {
+            column.name.lower(): Field(
+                column.name,
+                types[column.name],
+                column.column_type == catalogue.METRIC,
+                column.name,
+                Lineage(level=level_of(column.threshold)),
+            )
+            for column in table.columns
+        }
+        items = [
+            f"CAST({quote_name(name)} AS {to_duckdb(kind)}) AS {quote_name(name.lower())}"
+            for name, kind in types.items()
+        ]
+        if table.expiry_column is not None:
+            items.append(quote_name(table.expiry_column))
+        stored = f"advertiser_{table.instance_id}_{table.name}"
+        connection.register("given_rows", rows)
+        try:
+            self._store(connection, stored, f"SELECT {', '.join(items)} FROM given_rows")
+        finally:
+            connection.unregister("given_rows")
+        user = (table.user_column or "").lower()
+        read = LoadedTable(table.name, MappingProxyType(fields), stored, table.time_column, user, table.expiry_column)
+        self._advertisers[table.instance_id, table.name.lower()] = table, read
+
+    def drop(self, connection: duckdb.DuckDBPyConnection, instance_id: str, name: str) -> None:
+        """Forget an advertiser's table."""
+        found = self._advertisers.pop((instance_id, name.lower()), None)
+        if found is not None:
+            connection.execute(f"DROP TABLE IF EXISTS {quote_name(str(found[1].stored))}")
 
     def load(self, connection: duckdb.DuckDBPyConnection, name: str, data: Any) -> None:
         """Replace the rows of a table; see :meth:`airflow_provider_amc.emulator.engine.Engine.load_table`."""

@@ -27,9 +27,6 @@ class _Read:
     extension: Extension | None
 
 
-#: The column that makes a table one about users.
-_USER_ID = "user_id"
-
 #: Marks the place of a table in SQL until its columns are known; no literal can hold it.
 _MARK = "\x00{}\x00"
 
@@ -186,7 +183,7 @@ class FromBinder:
 
     def _read(self, source: TableSource, alias: str, scope: Scope, extension: Extension | None) -> str:
         relation = Relation(alias, self._fields_of(source), is_table=True)
-        if self._queries.tracking and _USER_ID in source.fields:
+        if self._queries.tracking and source.user_column is not None:
             relation.owners = (Owner(source.name, USER_COLUMN),)
         scope.add(relation)
         self._reads.append(_Read(relation, source, extension))
@@ -196,11 +193,12 @@ class FromBinder:
 
     def _fields_of(self, source: TableSource) -> Mapping[str, Field]:
         """The fields of a table, each with the users of the table behind it."""
-        if not self._queries.tracking or _USER_ID not in source.fields:
+        if not self._queries.tracking or source.user_column is None:
             return source.fields
         return {
             name: replace(
-                field, lineage=replace(field.lineage, owners=frozenset({0}), user=0 if name == _USER_ID else None)
+                field,
+                lineage=replace(field.lineage, owners=frozenset({0}), user=0 if name == source.user_column else None),
             )
             for name, field in source.fields.items()
         }

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from airflow_provider_amc.sql.scopes import Field
 
-#: Name of a column that no query can write: a cheap key of the user behind a row, NULL where ``user_id`` is NULL. It has
-#: the same number of distinct values as ``user_id``.
+#: Name of a column that no query can write: a cheap key of the user behind a row, NULL where there is none. It has
+#: the same number of distinct values as the column with the user.
 USER_KEY = "$user"
 
 
@@ -25,11 +25,15 @@ class TableSource(Protocol):
     def fields(self) -> Mapping[str, Field]:
         """Its columns by lower-case name."""
 
+    @property
+    def user_column(self) -> str | None:
+        """Lower-case name of the column with the user behind a row, ``None`` when the rows are not about users."""
+
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         """DuckDB SQL of a query for some columns of the rows in a time window.
 
-        :param columns: names of the columns to return; may be empty, the rows count all the same. A table with a
-            column ``user_id`` also has :data:`USER_KEY`.
+        :param columns: names of the columns to return; may be empty, the rows count all the same. A table with users
+            also has :data:`USER_KEY`.
         :param start: DuckDB SQL of the first moment of the window.
         :param end: DuckDB SQL of the first moment after it.
         """

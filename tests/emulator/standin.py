@@ -44,6 +44,7 @@ class StandIn:
         parameter_values: Mapping[str, object] | None = None,
         input_schema: str | None = None,
         sandbox: bool = False,
+        instance_id: str = "",
         privacy: Any = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -80,7 +81,7 @@ class StandIn:
             column = pyarrow.Array.from_buffers(pyarrow.int64(), len(numbers), [None, pyarrow.py_buffer(numbers)])
             yield pyarrow.RecordBatch.from_arrays([column], names=["n"])
 
-    def data_sources(self, *, sandbox: bool = False) -> list[dict[str, Any]]:
+    def data_sources(self, *, sandbox: bool = False, instance_id: str = "") -> list[dict[str, Any]]:
         column = {"name": "n", "columnType": "METRIC", "dataType": "LONG", "description": "A number."}
         return [
             {"dataSourceId": f"table_{number:03d}", "description": "Numbers.", "columns": [column], "owner": "AMAZON"}
@@ -94,6 +95,12 @@ class StandIn:
 
     def forget_tables(self) -> None:
         self.tables.clear()
+
+    def keep_table(self, table: Any, rows: Any) -> None:
+        self.tables[table.name] = rows
+
+    def drop_table(self, instance_id: str, name: str) -> None:
+        self.tables.pop(name, None)
 
     def close(self) -> None:
         self.closed = True

@@ -39,6 +39,10 @@ class SmallTable:
         columns, _ = _ROWS[self.name]
         return MappingProxyType({n: Field(n, parse_type(t), n in _METRICS, n) for n, t in columns.items()})
 
+    @property
+    def user_column(self) -> str | None:
+        return "user_id" if "user_id" in self.fields else None
+
     def read(self, columns: Sequence[str], start: str, end: str) -> str:
         names, rows = _ROWS[self.name]
         listed = ", ".join(f'"{column}"' for column in columns) or "1 AS one"
