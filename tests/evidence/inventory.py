@@ -222,6 +222,12 @@ RULES_BY_FILE = {
     "emulator/test_csv": "Results",
     "emulator/test_real_runs": "Results",
     "emulator/test_lwa": "Access",
+    "emulator/test_connections": "Audiences and uploads",
+    "emulator/test_advertiser_audiences": "Audiences and uploads",
+    "emulator/test_audience_records": "Audiences and uploads",
+    "emulator/test_datasets": "Audiences and uploads",
+    "emulator/test_uploads": "Audiences and uploads",
+    "emulator/test_deletions": "Audiences and uploads",
     "emulator/test_access": "Access",
     "emulator/test_instances": "Administration",
     "emulator/test_advertisers": "Administration",
@@ -236,16 +242,13 @@ RULES_BY_FILE = {
 _ABSENT = {
     "Audiences and uploads": (
         "rule-based and lookalike audiences: POST /amc/audiences/query",
-        "audience connections and terms: GET /amc/audiences/connections",
-        "advertiser audiences: POST /amc/audiences/records",
-        "advertiser data uploads: POST /amc/advertiserData/{instanceId}/dataSets",
         "custom models: POST /amc/models/v1/trainedModels",
     ),
 }
 _NOT_EMULATED = "answered like any unknown path"
 
 #: Settings that decide between readings of the sources, or how the emulator behaves; the others are plain addresses.
-_NO_SWITCHES = ("host", "port", "state_dir")
+_NO_SWITCHES = ("host", "port", "state_dir", "s3_endpoint_url")
 
 
 def _functions() -> list[Row]:
@@ -260,7 +263,9 @@ def _functions() -> list[Row]:
 
 
 def _endpoints() -> list[Row]:
-    groups = {"/_emulator": "Control", "/amc/reporting": "Reporting", "/amc": "Administration"}
+    groups = {"/_emulator": "Control", "/amc/reporting": "Reporting"}
+    groups |= {"/amc/audiences": "Audiences and uploads", "/amc/advertiserData": "Audiences and uploads"}
+    groups |= {"/amc": "Administration"}
     rows = [
         Row(
             "endpoint",

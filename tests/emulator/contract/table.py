@@ -6,7 +6,7 @@ instances (``wrapped``), and the recorded responses of Amazon's Postman collecti
 An ``object`` lists fields; an ``answer`` lists the fields of an operation's answer, or ``=`` and a type for the answer
 as a whole. Behind the name of a field: ``?`` it may be missing, ``~`` it may be null with the flat envelope. ``flat`` or
 ``wrapped`` behind the type: the field exists with that envelope only. A field that is not in the table is a mistake.
-Types: ``text``, ``flag``, ``whole`` (number), ``any``; ``utc``, ``millis`` and ``local`` (times); ``A|B`` (one of these
+Types: ``text``, ``flag``, ``whole`` (number), ``number``, ``any``; ``utc``, ``millis`` and ``local`` (times); ``A|B`` (one of these
 words); the name of an object; ``<type>[n]`` (a list of at most n); ``{}`` (values by name).
 """
 
@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.emulator.contract import upload_table
 
 TABLE = """
 object Account
@@ -396,11 +398,12 @@ EMPTY = {
     "deleteCollaborationIdMappingTable",
 }
 #: Answers of these have no body at all (HTTP 204).
-NO_CONTENT = {"deleteInstance"}
+NO_CONTENT = {"deleteInstance", *upload_table.NO_CONTENT}
 #: Answers of these are no JSON.
 OTHER = {"authorize", "results"}
 #: Media types of Amazon's OpenAPI files by a part of the operation's name; the first that fits counts.
 MEDIA_TYPES = {
+    **upload_table.MEDIA_TYPES,
     "Instance": "application/vnd.amcinstances.v1+json",
     "AdvertiserUpdate": "application/vnd.amcinstances.v1+json",
     "Collaboration": "application/vnd.amcinstances.v1+json",
@@ -429,7 +432,7 @@ def shapes(envelope: str) -> dict[str, Shape]:
     """The table for one envelope: objects by their name, answers by operation and status."""
     found: dict[str, Shape] = {}
     shape = Shape()
-    for line in TABLE.splitlines():
+    for line in (TABLE + upload_table.TABLE).splitlines():
         words = line.split()
         if not words:
             continue
@@ -462,11 +465,13 @@ class Contract:
             return [] if operation in NO_CONTENT and body is None else ["an answer without a body was not expected"]
         if operation != "token" and self.envelope == "wrapped" and status < 503:
             expected = next(kind for part, kind in MEDIA_TYPES.items() if part in operation)
+            if status >= 400 and upload_table.of_uploads(operation):
+                expected = "application/json"
             if media_type != expected:
                 told.append(f"the media type is {media_type}, not {expected}")
         if status == 200 and operation in EMPTY:
             return told + ([] if body == {} else [f"the answer is {body}, not an empty object"])
-        kind = f"{operation} {status}" if status == 200 else self._error(operation, status, body)
+        kind = f"{operation} {status}" if status < 300 else self._error(operation, status, body)
         return told + [f"{place} {text}" for place, text in self._compare(kind, body, "answer")]
 
     def _error(self, operation: str, status: int, body: Any) -> str:
@@ -474,9 +479,14 @@ class Contract:
             return "TokenError"
         if operation == "listAccounts":
             return "AccountsError"
+        by_everyone = upload_table.error_of(operation)
+        if by_everyone is not None:
+            return by_everyone
         # Gateways in front of AMC answer in a shape of their own; the OpenAPI files know nothing of them.
         by_gateway = status >= 503 or (self.envelope == "flat" and "details" not in body)
-        return "GatewayError" if by_gateway else "Error"
+        if by_gateway:
+            return "GatewayError"
+        return "UploadError" if upload_table.of_uploads(operation) else "Error"
 
     def _compare(self, kind: str, value: Any, place: str) -> list[tuple[str, str]]:
         listed = re.fullmatch(r"(.*)\[(\d+)\]", kind)
@@ -508,6 +518,8 @@ def _simple(kind: str, value: Any) -> bool:
     if kind in ("any", "text", "flag", "{}"):
         types: dict[str, type] = {"any": object, "text": str, "flag": bool, "{}": dict}
         return isinstance(value, types[kind])
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "whole":
         return isinstance(value, int) and not isinstance(value, bool)
     return value in kind.split("|")

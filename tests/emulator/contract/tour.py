@@ -13,6 +13,7 @@ from airflow_provider_amc.emulator.app import OPERATIONS
 from airflow_provider_amc.emulator.routes import Routes
 from airflow_provider_amc.emulator.server import EmulatorServer
 from tests.emulator.api import CLIENT_ID, FINISHED, SECRET, Api, wait_for
+from tests.emulator.contract import upload_tour
 from tests.emulator.contract.table import OTHER
 
 #: What the emulator offers beside its own controls.
@@ -91,6 +92,8 @@ class Tour:
         self.administration()
         self.instances()
         self.collaborations()
+        upload_tour.audiences(self.server, self.api)
+        upload_tour.uploads(self.server, self.api)
         self.workflows()
         self.schedules()
         self.executions()
