@@ -61,3 +61,29 @@ def rendered_sql(sql: str | None) -> str:
             "The SQL is empty after rendering. If it comes from a file, check its name and that the file has content."
         )
     return one_line(sql)
+
+
+def warn_of_merged_rows(log: Any, sql: str | None, discriminator: str | None) -> None:
+    """Tell, before a query runs, which of its columns will be wrong in the rows that AMC merges.
+
+    :param log: logger of the task.
+    :param sql: the query, with the line breaks that its author sees.
+    :param discriminator: its ``filteredMetricsDiscriminatorColumn``; without one, AMC merges no rows.
+    """
+    if not sql or not discriminator:
+        return
+    from airflow_provider_amc.sql.lint import merged_rows
+
+    try:
+        findings = merged_rows(sql)
+    except Exception as error:
+        # Advice is not worth a run.
+        log.info("The query could not be looked through for columns that AMC cannot add up: %s", type(error).__name__)
+        return
+    for finding in findings:
+        log.warning(
+            "AMC adds up the rows that it merges, and %s: do not use it where %s is true. A ratio or an average can be "
+            "computed from its parts after the load",
+            finding,
+            discriminator,
+        )

@@ -18,7 +18,7 @@ from airflow_provider_amc.exceptions import (
 )
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.operators.base import AmcBaseOperator
-from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
+from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql, warn_of_merged_rows
 from airflow_provider_amc.operators.task_run import REATTACH, TaskRun
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from airflow_provider_amc.triggers.history import duration
@@ -216,6 +216,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         first, longest = poll_intervals(self.poll_interval)
 
         query = None if self.workflow_id is None else self._saved_query()
+        warn_of_merged_rows(self.log, self.sql, self.filtered_metrics_discriminator_column)
         submitted = self._submit(context, self._request(sql, window), query)
         execution = submitted.execution
         self._running = execution.workflow_execution_id
@@ -371,7 +372,9 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         """A hash of the SQL of the saved workflow, as it is now."""
         from airflow_provider_amc.client.run_key import digest
 
-        return digest(self.client.workflows.get(str(self.workflow_id)).sql_query, 16)
+        workflow = self.client.workflows.get(str(self.workflow_id))
+        warn_of_merged_rows(self.log, workflow.sql_query, workflow.filtered_metrics_discriminator_column)
+        return digest(workflow.sql_query, 16)
 
     def _looked_at(self, execution: Execution) -> Execution:
         """The execution as it is now: a wait that has ended already needs no triggerer."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcAlreadyExistsError, AmcNotFoundError, AmcValidationError
 from airflow_provider_amc.operators.base import AmcBaseOperator
-from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql
+from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql, warn_of_merged_rows
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -76,6 +76,7 @@ class AmcCreateWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
     def execute(self, context: Context) -> str:
         """Create or update the workflow."""
         definition = {"sql_query": rendered_sql(self.sql), **self.definition()}
+        warn_of_merged_rows(self.log, self.sql, self.filtered_metrics_discriminator_column)
         workflows = self.client.workflows
         try:
             workflows.create(self.workflow_id, **definition)

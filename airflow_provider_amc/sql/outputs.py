@@ -89,10 +89,12 @@ class Derived:
 
     :param parts: the SELECTs that a UNION puts together, or the only one; none for a table.
     :param renamed: names of the columns behind its alias, if there are any.
+    :param table: name of the table, in lower case; empty for a query.
     """
 
     parts: tuple[Select, ...] = ()
     renamed: tuple[str, ...] = ()
+    table: str = ""
 
     def names(self) -> list[str] | None:
         """Names of its columns; ``None`` when they are not known."""
@@ -184,7 +186,7 @@ def _derived(node: exp.Expr, ctes: Mapping[str, Derived]) -> Derived:
     if isinstance(node, exp.Table) and not node.db and node.name.lower() in ctes:
         found = ctes[node.name.lower()]
         return Derived(found.parts, _renamed(node) or found.renamed)
-    return Derived((), _renamed(node))
+    return Derived((), _renamed(node), _table_name(node) if isinstance(node, exp.Table) else "")
 
 
 def _renamed(node: exp.Expr) -> tuple[str, ...]:
