@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -38,17 +41,29 @@ def sweep(
     names: list[str | None] = [*instance] if instance else [None]
     for name in names:
         try:
-            client = AmcHook(conn_id, instance_id=name).get_conn()
-            for execution in stray_executions(client, hours=hours):
-                found += 1
-                what = execution.raw_status
-                if cancel:
-                    done = client.executions.cancel(execution.workflow_execution_id)
-                    what = "cancelled" if done else "had finished already"
-                created = f"{execution.create_time:%Y-%m-%dT%H:%M:%SZ}" if execution.create_time else "unknown"
-                typer.echo(f"{execution.workflow_execution_id}  {client.instance_id}  created {created}  {what}")
+            with _quiet():
+                client = AmcHook(conn_id, instance_id=name).get_conn()
+                for execution in stray_executions(client, hours=hours):
+                    found += 1
+                    what = execution.raw_status
+                    if cancel:
+                        done = client.executions.cancel(execution.workflow_execution_id)
+                        what = "cancelled" if done else "had finished already"
+                    created = f"{execution.create_time:%Y-%m-%dT%H:%M:%SZ}" if execution.create_time else "unknown"
+                    typer.echo(f"{execution.workflow_execution_id}  {client.instance_id}  created {created}  {what}")
         except AmcError as error:
             fail(str(error))
     typer.echo(
         f"{found} stray execution{'' if found == 1 else 's'}{'' if cancel or not found else '; --cancel ends them'}"
     )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Airflow tells of itself out of the output: Airflow 3.0 writes its log to the standard output."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
