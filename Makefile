@@ -21,7 +21,7 @@ done; echo "No Python found on the PATH. Install Python 3.11 or newer, or name o
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage-table lint format matrix emulator bench-emulator bench-wait lock build clean
+.PHONY: help venv demo test coverage-table lint format matrix emulator bench-emulator bench-wait bench-hash lock build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z%.-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sed 's/%/<version>/' | \
@@ -65,6 +65,9 @@ bench-emulator: venv ## measure the emulator: start, memory, polls, privacy cont
 
 bench-wait: venv ## measure deferred waits: requests, CPU, memory, and how soon they go on
 	@exec $(VENV)/bin/python -m benchmarks.wait $(ARGS)
+
+bench-hash: venv ## measure how fast identities are normalised and hashed, and in how much memory
+	@exec $(VENV)/bin/python -m benchmarks.hash $(ARGS)
 
 lock: venv ## resolve the lock files anew (network)
 	$(VENV)/bin/python scripts/lock.py $(ARGS)

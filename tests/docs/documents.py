@@ -8,6 +8,7 @@ from tests.docs.markdown import Document
 README = Document(REPOSITORY / "README.md")
 GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
 TESTING = Document(REPOSITORY / "docs" / "testing.md")
+IDENTITIES = Document(REPOSITORY / "docs" / "identities.md")
 
 #: Written from the test run, see tests/evidence.
 COVERAGE = Document(REPOSITORY / "docs" / "emulator-coverage.md")

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.docs import documents, test_emulator_guide, test_readme, test_testing_guide
+from tests.docs import documents, test_emulator_guide, test_identities_guide, test_readme, test_testing_guide
 from tests.docs.markdown import Document
 
 pytestmark = pytest.mark.packaging
 
 #: Importing the modules has filled the documents' accounts.
-ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide)
+ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide, test_identities_guide)
 
 
 @pytest.mark.parametrize(
-    "document", [documents.README, documents.GUIDE, documents.TESTING], ids=lambda document: document.path.name
+    "document",
+    [documents.README, documents.GUIDE, documents.TESTING, documents.IDENTITIES],
+    ids=lambda document: document.path.name,
 )
 def test_every_block_is_executed(document: Document) -> None:
     assert document.blocks
@@ -25,7 +27,7 @@ def test_every_block_is_executed(document: Document) -> None:
 
 
 def test_every_document_is_known() -> None:
-    all_of_them = (documents.README, documents.GUIDE, documents.TESTING, documents.COVERAGE)
+    all_of_them = (documents.README, documents.GUIDE, documents.TESTING, documents.IDENTITIES, documents.COVERAGE)
     known = {document.path for document in all_of_them}
     assert known == {REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")}
 
