@@ -165,6 +165,11 @@ def get_provider_info() -> dict[str, Any]:
             },
             {
                 "source-integration-name": _INTEGRATION,
+                "target-integration-name": "Object Storage",
+                "python-module": "airflow_provider_amc.transfers.amc_to_object_storage",
+            },
+            {
+                "source-integration-name": _INTEGRATION,
                 "target-integration-name": "Common SQL",
                 "python-module": "airflow_provider_amc.transfers.amc_to_sql",
             },

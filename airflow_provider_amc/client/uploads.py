@@ -27,7 +27,7 @@ MOST_IDENTITIES = 1000
 _FORMATS = {
     "CSV": lambda options: {"csvDataFormat": options},
     "JSON": lambda options: {"jsonDataFormat": options.get("jsonDataFormat", "LINES")},
-    "PARQUET": lambda _: {"parquetDataFormat": "PARQUET_DATA_FORMAT"},
+    "PARQUET": lambda options: {"parquetDataFormat": options},
 }
 
 
@@ -212,8 +212,7 @@ class UserDeletion:
 
     user_deletion_request_id: str
     status: str = ""
-    identity_count: int | None = None
-    creation_date_time: datetime | None = None
+    created_at: datetime | None = None
     raw: Raw = field(repr=False, compare=False, default_factory=dict)
 
     @property
@@ -224,11 +223,11 @@ class UserDeletion:
     @classmethod
     def from_api(cls, data: Raw) -> UserDeletion:
         """Read a request."""
+        known = text(data.get("userDeletionRequestId")) or text(data.get("requestId")) or text(data.get("id"))
         return cls(
-            user_deletion_request_id=text(data.get("userDeletionRequestId")) or "",
+            user_deletion_request_id=known or "",
             status=(text(data.get("status")) or "").strip().upper(),
-            identity_count=integer(data.get("identityCount")),
-            creation_date_time=parse_time(data.get("creationDateTime")),
+            created_at=parse_time(data.get("createdAt")),
             raw=data,
         )
 
@@ -245,8 +244,7 @@ class UserDeletions:
     def create(self, identities: Sequence[Mapping[str, Any]], *, instance_id: str | None = None) -> UserDeletion:
         """Ask for users to be deleted. Asking twice does no harm.
 
-        :param identities: up to 1,000 users, each ``{"hashedIdentity": {"EMAIL": <SHA-256>, ...}}`` or
-            ``{"externalIdentity": {"type": "LIVERAMP", "value": ...}}``.
+        :param identities: up to 1,000 mappings of identities by AMC's names, hashed where AMC wants hashes.
         :param instance_id: default the client's own.
         :raises AmcValidationError: there are none, or too many; nothing was sent.
         """
@@ -254,7 +252,7 @@ class UserDeletions:
             raise AmcValidationError(
                 f"identities: AMC takes 1 to {MOST_IDENTITIES:,} with one request, got {len(identities):,}."
             )
-        body = {"targetIdentities": [dict(one) for one in identities]}
+        body = {"userIdentities": [dict(one) for one in identities]}
         return self._read(self._transport.call("POST", self._path(instance_id), media_type=USER_DELETIONS, body=body))
 
     def get(self, user_deletion_request_id: str, *, instance_id: str | None = None) -> UserDeletion:
@@ -279,10 +277,10 @@ class UserDeletions:
             query = {"maxResults": size, "nextToken": token}
             return self._transport.call("POST", address, media_type=USER_DELETIONS, query=query, body={})
 
-        return map(UserDeletion.from_api, items(fetch, "userDeletions", "userDeletionRequests"))
+        return map(UserDeletion.from_api, items(fetch, "userDeletionRequests", "userDeletionRequestList"))
 
     def _read(self, data: Raw) -> UserDeletion:
-        return UserDeletion.from_api(unwrap(data, "identityDeletion", "userDeletionRequestId"))
+        return UserDeletion.from_api(unwrap(data, "userDeletionRequest", "userDeletionRequestId"))
 
 
 def _choice(value: object, name: str, choices: Sequence[str]) -> str:

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 import zlib
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.exceptions import AmcLoadError, AmcValidationError
+from airflow_provider_amc.exceptions import AmcValidationError
+from airflow_provider_amc.landing.ahead import ChunkReader
+from airflow_provider_amc.landing.rows import RowScan
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_provider_amc.client.results import ExecutionResults
+    from airflow_provider_amc.client.results import ResultFile
+    from airflow_provider_amc.landing.reader import CheckedFile
 
 #: File formats of landed results, with the ending of their keys.
 FORMATS = {"csv": ".csv", "csv.gz": ".csv.gz", "parquet": ".parquet"}
 
-MANIFEST = "_manifest.json"
+#: How the names of parts begin.
+PART = "part-"
 
-_CHUNK = 1024 * 1024
+#: Bytes of Arrow data in a row group of Parquet, which are in memory until they are written.
+_ROW_GROUP = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,172 +75,181 @@ def folder(prefix: str, label: str, start: datetime | None, end: datetime | None
     return "/".join(parts).lstrip("/")
 
 
-Part = tuple[str, BinaryIO, Callable[[], LandedFile]]
+def part_name(execution_id: str, index: int, file_format: str) -> str:
+    """Name of a part: the same each time that an execution is landed, and another for every execution.
 
+    The parts of an earlier landing stay as they are while those of a new one are written, so that a reader who follows
+    the old manifest is not given new rows.
 
-def open_parts(results: ExecutionResults, schema: pa.Schema, file_format: str) -> Generator[Part]:
-    """Open the parts of a result in a file format, one after another.
-
-    :param results: the result of an execution.
-    :param schema: its columns.
+    :param execution_id: the execution.
+    :param index: number of the result file.
     :param file_format: one of :data:`FORMATS`.
-    :returns: a generator (close it) of name, binary stream to be read to its end, and a function that then tells what
-        went through.
-    :raises AmcResultError: a file could not be read whole, or does not fit ``outputColumns``.
-    :raises AmcLoadError: two columns of a Parquet file have the same name.
     """
-    check_format(file_format)
-    if file_format == "parquet":
-        return _parquet_parts(results, schema)
-    return _csv_parts(results, schema, file_format)
+    mark = hashlib.sha256(execution_id.encode()).hexdigest()[:8]
+    return f"{PART}{index:05d}-{mark}{FORMATS[file_format]}"
 
 
-def _csv_parts(results: ExecutionResults, schema: pa.Schema, file_format: str) -> Generator[Part]:
-    from airflow_provider_amc.landing.reader import open_checked
+@dataclass
+class Counted:
+    """Rows that have gone through."""
 
-    with closing(open_checked(results, schema)) as files:
-        for file in files:
-            name = f"part-{file.index:05d}{FORMATS[file_format]}"
-            rows = RowCounter(file.after(file.header))
-            body = Measured(Gzipped(rows) if file_format == "csv.gz" else rows)
-            yield name, _whole_reads(body), partial(_landed, name, body, rows)
+    rows: int = 0
 
 
-def _parquet_parts(results: ExecutionResults, schema: pa.Schema) -> Generator[Part]:
-    import pyarrow.parquet as pq
+class Part(io.BufferedIOBase):
+    """A result file in a file format, to be read once, from its beginning to its end.
 
-    from airflow_provider_amc.landing.reader import record_batches
+    ``read(n)`` gives exactly n bytes unless the part ends: boto3 takes a short read for the end of the file.
 
-    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if repeated:
-        raise AmcLoadError(
-            f"The result has several columns named {', '.join(repeated)}, which readers of Parquet refuse. Give them "
-            "different aliases in the query, or land the result as csv."
-        )
-    # Parquet ends with its index, so the file is written whole before it is sent. The temporary file has no name.
-    with tempfile.TemporaryFile(prefix="airflow_provider_amc_") as file:
-        rows = 0
-        with (
-            pq.ParquetWriter(file, schema, compression="zstd") as writer,
-            closing(record_batches(results, schema)) as batches,
-        ):
-            for batch in batches:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        file.seek(0)
-        name = f"part-00000{FORMATS['parquet']}"
-        body = Measured(file)
-        yield name, _whole_reads(body), partial(_landed, name, body, rows)
+    :param name: of the part.
+    :param chunks: its content.
+    :param counted: data rows, once the content was read.
+    :param wanted: tells whether the part still is.
+    """
 
-
-def _landed(name: str, body: Measured, rows: RowCounter | int) -> LandedFile:
-    return LandedFile(name, body.bytes, rows if isinstance(rows, int) else rows.rows, body.sha256)
-
-
-def _whole_reads(body: Measured) -> BinaryIO:
-    # boto3 takes a short read for the end of the file.
-    return io.BufferedReader(body, _CHUNK)
-
-
-class _Filter(io.RawIOBase):
-    """A readable stream that does something to another one's bytes."""
-
-    def __init__(self, source: BinaryIO | io.RawIOBase) -> None:
+    def __init__(
+        self, name: str, chunks: Iterator[bytes], counted: Counted, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__()
-        self._source = source
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if not self._ready:
-            self._ready = memoryview(self._next())
-        size = min(len(buffer), len(self._ready))
-        buffer[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
-
-    def _next(self) -> bytes:
-        """Return the next bytes, none at the end."""
-        raise NotImplementedError
-
-
-class Measured(_Filter):
-    """Counts and hashes the bytes that pass.
-
-    :param source: stream to read from.
-    """
-
-    def __init__(self, source: BinaryIO | io.RawIOBase) -> None:
-        super().__init__(source)
-        self.bytes = 0
+        self.name = name
+        self._content = ChunkReader(chunks)
+        self._counted = counted
+        self._wanted = wanted
+        self._bytes = 0
         self._hash = hashlib.sha256()
 
-    @property
-    def sha256(self) -> str:
-        """Checksum of what has passed."""
-        return self._hash.hexdigest()
+    def readable(self) -> bool:
+        """Always: this is a stream to read."""
+        return True
 
-    def _next(self) -> bytes:
-        chunk = self._source.read(_CHUNK) or b""
-        self.bytes += len(chunk)
+    def read(self, size: int | None = -1) -> bytes:
+        """Read bytes.
+
+        :param size: how many; negative or ``None`` for all that are left.
+        :raises Unwanted: another part of the result has failed.
+        """
+        if not self._wanted():
+            raise Unwanted
+        chunk = self._content.read(size)
+        self._bytes += len(chunk)
         self._hash.update(chunk)
         return chunk
 
+    def landed(self) -> LandedFile:
+        """What was read, once all was."""
+        return LandedFile(self.name, self._bytes, self._counted.rows, self._hash.hexdigest())
 
-class RowCounter(_Filter):
-    """Counts the data rows of CSV that passes; line breaks inside quotes do not end a row.
 
-    :param source: CSV with a header row.
+class Unwanted(Exception):
+    """Nobody wants the rest of a part."""
+
+
+def open_part(
+    file: ResultFile, schema: pa.Schema, file_format: str, name: str, wanted: Callable[[], bool] = lambda: True
+) -> AbstractContextManager[Part]:
+    """Open a result file in a file format.
+
+    :param file: the file.
+    :param schema: columns of the result.
+    :param file_format: one of :data:`FORMATS`.
+    :param name: of the part.
+    :param wanted: tells whether the part still is; reading it ends with :class:`Unwanted` if not.
+    :raises AmcResultError: the file could not be read whole, or does not fit ``outputColumns``.
     """
-
-    def __init__(self, source: BinaryIO | io.RawIOBase) -> None:
-        super().__init__(source)
-        self._records = 0
-        self._quoted = False
-        self._open = False
-
-    @property
-    def rows(self) -> int:
-        """Data rows seen so far, without the header."""
-        return max(0, self._records + self._open - 1)
-
-    def _next(self) -> bytes:
-        chunk = self._source.read(_CHUNK) or b""
-        if not chunk:
-            return chunk
-        if b'"' in chunk:
-            for piece in chunk.split(b'"'):
-                if not self._quoted:
-                    self._records += piece.count(b"\n")
-                self._quoted = not self._quoted
-            self._quoted = not self._quoted
-        elif not self._quoted:
-            self._records += chunk.count(b"\n")
-        self._open = not chunk.endswith(b"\n") or self._quoted
-        return chunk
+    check_format(file_format)
+    return _opened(file, schema, _FORMS[file_format], name, wanted)
 
 
-class Gzipped(_Filter):
-    """Compresses what passes. The same bytes in give the same bytes out: the gzip header holds no time.
+@contextmanager
+def _opened(file: ResultFile, schema: pa.Schema, form: _Form, name: str, wanted: Callable[[], bool]) -> Generator[Part]:
+    from airflow_provider_amc.landing.reader import open_file
 
-    :param source: stream to read from.
-    """
+    with closing(open_file(file, schema)) as files:
+        for checked in files:
+            counted = Counted()
+            with closing(form(checked, schema, counted)) as chunks:
+                yield Part(name, chunks, counted, wanted)
 
-    def __init__(self, source: BinaryIO | io.RawIOBase) -> None:
-        super().__init__(source)
-        self._compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-        self._done = False
 
-    def _next(self) -> bytes:
-        while not self._done:
-            chunk = self._source.read(_CHUNK) or b""
-            self._done = not chunk
-            out = self._compressor.compress(chunk) if chunk else self._compressor.flush()
-            if out:
-                return out
-        return b""
+def _csv(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generator[bytes]:
+    scan = RowScan(file.index)
+    yield file.header
+    for chunk in file.chunks():
+        scan.feed(chunk)
+        yield chunk
+    scan.check_end(len(schema))
+    counted.rows = scan.rows
+
+
+def _gzipped(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generator[bytes]:
+    # The same bytes in give the same bytes out: this header holds no time.
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+    with closing(_csv(file, schema, counted)) as chunks:
+        for chunk in chunks:
+            if out := compressor.compress(chunk):
+                yield out
+    yield compressor.flush()
+
+
+def _parquet(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generator[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = _Collected()
+    with (
+        pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, compression="zstd") as writer,
+        closing(_row_groups(file, schema)) as groups,
+    ):
+        for group in groups:
+            writer.write_table(group, row_group_size=group.num_rows)
+            counted.rows += group.num_rows
+            yield from sink.take()
+    yield from sink.take()
+
+
+def _row_groups(file: CheckedFile, schema: pa.Schema) -> Generator[pa.Table]:
+    import pyarrow as pa
+
+    from airflow_provider_amc.landing.reader import file_batches
+
+    batches: list[pa.RecordBatch] = []
+    size = 0
+    with closing(file_batches(file, schema)) as found:
+        for batch in found:
+            batches.append(batch)
+            size += batch.nbytes
+            if size >= _ROW_GROUP:
+                yield pa.Table.from_batches(batches, schema)
+                batches, size = [], 0
+    if batches:
+        yield pa.Table.from_batches(batches, schema)
+
+
+class _Collected(io.RawIOBase):
+    """A file to write, of which the content is taken away again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chunks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        chunk = bytes(data)
+        self._chunks.append(chunk)
+        return len(chunk)
+
+    def take(self) -> list[bytes]:
+        """Take what was written since the last time."""
+        chunks, self._chunks = self._chunks, []
+        return [b"".join(chunks)] if chunks else []
+
+
+_Form = Callable[["CheckedFile", "pa.Schema", Counted], Generator[bytes]]
+
+#: How each format is made of a result file.
+_FORMS: dict[str, _Form] = {"csv": _csv, "csv.gz": _gzipped, "parquet": _parquet}
 
 
 def _key_time(moment: datetime | None) -> str:

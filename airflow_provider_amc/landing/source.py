@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_amc.exceptions import AmcError
+from airflow_provider_amc.landing.files import folder
 from airflow_provider_amc.landing.origin import is_ad_hoc, require_result, workflow_label
 from airflow_provider_amc.landing.privacy import PrivacyMeter
 from airflow_provider_amc.landing.privacy_columns import PrivacyColumns
@@ -32,6 +33,13 @@ class ResultSource:
     label: str
     instance_id: str | None
     meter: PrivacyMeter | None
+
+    def folder(self, prefix: str) -> str:
+        """Key prefix of the result, see :func:`~airflow_provider_amc.landing.files.folder`.
+
+        :param prefix: the user's prefix.
+        """
+        return folder(prefix, self.label, self.execution.time_window_start, self.execution.time_window_end)
 
     @classmethod
     def open(

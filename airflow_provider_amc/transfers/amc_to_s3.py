@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class AmcToS3Operator(AmcTransferOperator):
     """Stream every result file of an execution to S3, and write a manifest last.
 
-    Keys are ``<s3_prefix>/workflow=<workflow>/window_start=<UTC>/window_end=<UTC>/part-00000.csv``, which Athena and
-    Spark read as partitions, and ``_manifest.json`` beside the parts. The same workflow and window replace an earlier
-    landing. Memory does not grow with the result.
+    Keys are ``<s3_prefix>/workflow=<workflow>/window_start=<UTC>/window_end=<UTC>/part-00000-<hash>.csv``, which
+    Athena and Spark read as partitions, and ``_manifest.json`` beside the parts. The same workflow and window replace an
+    earlier landing, whose parts stay until the new manifest is there. Several files are read at once. Memory does not
+    grow with the result.
 
     :param workflow_execution_id: an execution that has succeeded. (templated)
     :param s3_bucket: bucket, which has to exist. (templated)
@@ -29,7 +30,7 @@ class AmcToS3Operator(AmcTransferOperator):
         for a query of the DAG; followed by a hash of the parameter values if the run had any. (templated)
     :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
         (templated)
-    :param on_hidden: ``fail`` or ``skip`` the task beyond it; there is no manifest then. Default: ``fail``.
+    :param on_hidden: ``fail`` or ``skip`` the task beyond it; what has landed before stays then. Default: ``fail``.
     :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
@@ -39,8 +40,8 @@ class AmcToS3Operator(AmcTransferOperator):
     :raises AmcLoadError: the place holds the result of another instance; nothing was written.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
-    :raises AmcResultError: a file could not be read whole. When parts had been written already, there is no manifest.
-    :raises AmcPrivacyLossError: AMC has hidden more than ``max_hidden_share``; there is no manifest.
+    :raises AmcResultError: a file could not be read whole; what has landed before stays.
+    :raises AmcPrivacyLossError: AMC has hidden more than ``max_hidden_share``; what has landed before stays.
 
     See :class:`~airflow_provider_amc.transfers.base.AmcTransferOperator` for what counts as hidden.
     """
@@ -92,18 +93,4 @@ class AmcToS3Operator(AmcTransferOperator):
             prefix=self.s3_prefix or "",
             file_format=self.file_format,
         )
-        self.log.info(
-            "Landed AMC execution %s: %s rows in %s files, %s bytes; manifest %s",
-            self.workflow_execution_id,
-            landing.rows,
-            len(landing.files),
-            landing.bytes,
-            landing.manifest,
-        )
-        return {
-            "manifest": landing.manifest,
-            "s3_prefix": f"s3://{landing.bucket}/{landing.prefix}",
-            "files": len(landing.files),
-            "rows": landing.rows,
-            "bytes": landing.bytes,
-        }
+        return self.landed(landing, "s3_prefix")

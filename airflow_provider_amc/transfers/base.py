@@ -13,6 +13,7 @@ from airflow_provider_amc.operators.base import AmcBaseOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_amc.landing.manifest import Landing
     from airflow_provider_amc.landing.source import ResultSource
 
 #: What a task does when AMC has hidden too much.
@@ -95,6 +96,28 @@ class AmcTransferOperator(AmcBaseOperator):
         for line in loss.lines():
             self.log.info("Privacy: %s", line)
         return {"privacy": loss.as_dict()}
+
+    def landed(self, landing: Landing, place: str) -> dict[str, Any]:
+        """Log what has landed in a store, and describe it for XCom.
+
+        :param landing: what has landed.
+        :param place: under which name the address of the folder goes there.
+        """
+        self.log.info(
+            "Landed AMC execution %s: %s rows in %s files, %s bytes; manifest %s",
+            self.workflow_execution_id,
+            landing.rows,
+            len(landing.files),
+            landing.bytes,
+            landing.manifest,
+        )
+        return {
+            "manifest": landing.manifest,
+            place: landing.address,
+            "files": len(landing.files),
+            "rows": landing.rows,
+            "bytes": landing.bytes,
+        }
 
     def check_arguments(self) -> None:
         """Check the rendered arguments, before anything is asked of AMC.

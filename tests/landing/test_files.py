@@ -1,32 +1,18 @@
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import io
-import os
-import tempfile
-from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError, AmcValidationError
-from airflow_provider_amc.landing.files import (
-    Gzipped,
-    LandedFile,
-    Measured,
-    RowCounter,
-    check_format,
-    folder,
-    open_parts,
-)
+from airflow_provider_amc.exceptions import AmcResultError, AmcValidationError
+from airflow_provider_amc.landing import files
+from airflow_provider_amc.landing.files import LandedFile, Unwanted, check_format, folder, open_part, part_name
 from tests.landing.results import (
     PROPERTY,
     Broken,
@@ -41,32 +27,13 @@ from tests.landing.results import (
 
 def parts(results: Any, schema: Any, file_format: str) -> list[tuple[bytes, LandedFile]]:
     found = []
-    with closing(open_parts(results, schema, file_format)) as opened:
-        for name, stream, landed in opened:
-            body = stream.read()
-            file = landed()
-            assert file.name == name
-            assert file.bytes == len(body)
-            assert file.sha256 == hashlib.sha256(body).hexdigest()
-            found.append((body, file))
+    for file in results.files():
+        with open_part(file, schema, file_format, "name") as part:
+            body = part.read()
+            landed = part.landed()
+        assert (landed.name, landed.bytes, landed.sha256) == ("name", len(body), hashlib.sha256(body).hexdigest())
+        found.append((body, landed))
     return found
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
-def open_files_in(folder: Path) -> list[str]:
-    """Files without a name are seen only among the open ones."""
-    links = []
-    for descriptor in os.listdir("/proc/self/fd"):
-        try:
-            links.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-        except OSError:
-            continue
-    return [link for link in links if link.startswith(str(folder))]
 
 
 class TestFolder:
@@ -86,7 +53,7 @@ def test_unknown_format(file_format: str) -> None:
     with pytest.raises(AmcValidationError, match=r"is not one of csv, csv.gz, parquet"):
         check_format(file_format)
     with pytest.raises(AmcValidationError):
-        open_parts(FakeResults(), schema_of("a LONG"), file_format)
+        open_part(FakeResults(b"").files()[0], schema_of("a LONG"), file_format, "name")
 
 
 class TestCsv:
@@ -96,7 +63,6 @@ class TestCsv:
         found = parts(hard.results, hard.schema, "csv")
         assert [body for body, _ in found] == list(hard.files)
         assert sum(file.rows for _, file in found) == len(hard.rows)
-        assert [file.name for _, file in found] == [f"part-{index:05d}.csv" for index in range(len(hard.files))]
 
     @PROPERTY
     @given(hard=hard_tables(nul=True))
@@ -106,20 +72,37 @@ class TestCsv:
         assert parts(hard.results, hard.schema, "csv.gz") == found
         assert sum(file.rows for _, file in found) == len(hard.rows)
 
-    def test_a_short_read_is_not_the_end(self) -> None:
+    @pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+    def test_a_short_read_is_not_the_end(self, file_format: str) -> None:
         """boto3 takes it for the end."""
         data = csv_file(["a"], [("x" * 50,)] * 1000)
-        for file_format in ("csv", "csv.gz"):
-            with closing(
-                open_parts(FakeResults(lambda: ShortReads(data, 7)), schema_of("a STRING"), file_format)
-            ) as opened:
-                for _, stream, landed in opened:
-                    body = b""
-                    while chunk := stream.read(1000):
-                        body += chunk
-                        assert len(chunk) == 1000 or not stream.read(1)
-                    assert landed().rows == 1000
-                    assert (gzip.decompress(body) if file_format == "csv.gz" else body) == data
+        results = FakeResults(lambda: ShortReads(data, 7))
+        with open_part(results.files()[0], schema_of("a STRING"), file_format, "name") as part:
+            body = b""
+            while chunk := part.read(1000):
+                body += chunk
+                assert len(chunk) == 1000 or not part.read(1)
+            assert part.landed().rows == 1000
+        assert (gzip.decompress(body) if file_format == "csv.gz" else body) == data
+
+    @pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+    def test_last_row_that_was_cut(self, file_format: str) -> None:
+        for data in (b"a,b\n1,2\n3", b'a,b\n1,2\n3,"x', b'a,b\n1,2\n"3,4"'):
+            with pytest.raises(AmcResultError, match="Result file 0 ends in the middle of a"):
+                parts(FakeResults(data), schema_of("a STRING", "b STRING"), file_format)
+
+    def test_gzip_header_holds_no_time(self) -> None:
+        ((body, _),) = parts(FakeResults(b"a\n1\n"), schema_of("a LONG"), "csv.gz")
+        assert body[4:8] == bytes(4)
+
+    def test_nobody_wants_the_rest(self) -> None:
+        results = FakeResults(csv_file(["a"], [("x" * 50,)] * 1000))
+        wanted = iter([True, False])
+        with open_part(results.files()[0], schema_of("a STRING"), "csv", "name", lambda: next(wanted)) as part:
+            assert len(part.read(100)) == 100
+            with pytest.raises(Unwanted):
+                part.read(100)
+        assert results.files()[0].opened[0].closed
 
     def test_header_that_differs(self) -> None:
         with pytest.raises(AmcResultError, match="result file 1"):
@@ -130,64 +113,48 @@ class TestParquet:
     @PROPERTY
     @given(hard=hard_tables(nul=True))
     def test_round_trip(self, hard: HardTable) -> None:
-        ((body, file),) = parts(hard.results, hard.schema, "parquet")
-        table = pq.read_table(io.BytesIO(body))
-        assert table.schema == hard.schema
-        assert list(zip(*(values.to_pylist() for values in table.columns), strict=True)) == list(hard.rows)
-        assert (file.name, file.rows) == ("part-00000.parquet", len(hard.rows))
+        rows: list[Any] = []
+        for body, file in parts(hard.results, hard.schema, "parquet"):
+            table = pq.read_table(io.BytesIO(body))
+            assert table.schema == hard.schema
+            assert table.num_rows == file.rows
+            rows.extend(zip(*(values.to_pylist() for values in table.columns), strict=True))
+        assert rows == list(hard.rows)
 
     def test_compression(self) -> None:
         ((body, _),) = parts(FakeResults(b"a\n1\n"), schema_of("a LONG"), "parquet")
         assert pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0).compression == "ZSTD"
 
-    def test_columns_of_the_same_name(self) -> None:
-        with pytest.raises(AmcLoadError, match="several columns named a, which readers of Parquet refuse"):
-            parts(FakeResults(b"a,a\n1,2\n"), schema_of("a LONG", "a LONG"), "parquet")
+    def test_row_groups_are_sent_before_the_file_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "_ROW_GROUP", 1 << 20)
+        data = csv_file(["a", "b"], [(number, f"name {number % 1000}") for number in range(200_000)])
+        results = FakeResults(lambda: ShortReads(data, 1 << 16))
+        body = b""
+        with open_part(results.files()[0], schema_of("a LONG", "b STRING"), "parquet", "name") as part:
+            body += part.read(1000)
+            assert part.landed().rows < 200_000
+            body += part.read()
+            assert part.landed().rows == 200_000
+        found = pq.ParquetFile(io.BytesIO(body))
+        assert found.num_row_groups > 2
+        assert found.read().column("a").to_pylist() == list(range(200_000))
 
-    def test_no_temporary_file_is_left(self, temporary: Path) -> None:
-        schema = schema_of("a LONG")
-        with closing(open_parts(FakeResults(b"a\n1\n"), schema, "parquet")) as opened:
-            next(opened)
-            assert len(open_files_in(temporary)) == 1
-        assert open_files_in(temporary) == []
-        with pytest.raises(AmcResultError):
-            parts(FakeResults(b"a\n1\n", b"a\nx\n"), schema, "parquet")
-        assert open_files_in(temporary) == []
-        assert list(temporary.iterdir()) == []
-
-    def test_nothing_comes_out_of_half_a_result(self) -> None:
+    def test_the_error_of_half_a_result_stays_what_it_is(self) -> None:
         error = AmcResultError("gave up")
-        with (
-            closing(
-                open_parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")
-            ) as opened,
-            pytest.raises(AmcResultError) as caught,
-        ):
-            next(opened)
+        with pytest.raises(AmcResultError) as caught:
+            parts(FakeResults(lambda: Broken(b"a\n1\n", error)), schema_of("a LONG"), "parquet")
         assert caught.value is error
 
 
-class TestFilters:
-    @PROPERTY
-    @given(
-        rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=2, max_size=2), max_size=5),
-        ended=st.booleans(),
-        size=st.integers(1, 20),
+class TestNames:
+    def test_the_same_for_the_same_execution_only(self) -> None:
+        assert part_name("e-1", 3, "csv") == part_name("e-1", 3, "csv")
+        assert len({part_name(execution, 3, "csv") for execution in ("e-1", "e-2", "e-3")}) == 3
+
+    @pytest.mark.parametrize(
+        ("file_format", "ending"), [("csv", ".csv"), ("csv.gz", ".csv.gz"), ("parquet", ".parquet")]
     )
-    def test_rows_are_counted_as_csv_readers_do(self, rows: list[list[str]], ended: bool, size: int) -> None:
-        data = csv_file(["a", "b"], rows, ended=ended)
-        counter = RowCounter(ShortReads(data, size))
-        assert counter.read() == data
-        assert counter.rows == len(rows)
-        assert len(list(csv.reader(io.StringIO(data.decode(), newline="")))) == len(rows) + 1
-
-    @pytest.mark.parametrize("make", [RowCounter, Measured])
-    def test_nothing_in_nothing_out(self, make: Callable[..., Any]) -> None:
-        stream = make(io.BytesIO(b""))
-        assert stream.read() == b""
-        assert getattr(stream, "rows", 0) == 0
-
-    def test_gzip_header_holds_no_time(self) -> None:
-        body = Gzipped(io.BytesIO(b"a\n1\n")).read()
-        assert body[4:8] == bytes(4)
-        assert gzip.decompress(body) == b"a\n1\n"
+    def test_in_the_order_of_the_files(self, file_format: str, ending: str) -> None:
+        names = [part_name("e-1", index, file_format) for index in (0, 1, 12)]
+        assert names == sorted(names)
+        assert all(name.startswith("part-000") and name.endswith(ending) for name in names)

@@ -15,7 +15,9 @@ import pytest
 
 from airflow_provider_amc.client.models import Execution
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError, AmcResultError
-from airflow_provider_amc.landing.s3 import Landing, land_in_s3
+from airflow_provider_amc.landing.files import part_name
+from airflow_provider_amc.landing.manifest import Landing
+from airflow_provider_amc.landing.s3 import land_in_s3
 from airflow_provider_amc.landing.source import ResultSource
 from tests.landing.results import PLANTED, Broken, FakeResults, ShortReads
 
@@ -56,6 +58,10 @@ def land(
     )
 
 
+def part(index: int, file_format: str = "csv", execution_id: str = "e-1") -> str:
+    return part_name(execution_id, index, file_format)
+
+
 def keys(s3: Any, bucket: str) -> list[str]:
     return [key.removeprefix(PLACE) for key in s3.list_keys(bucket) or ()]
 
@@ -84,8 +90,8 @@ class Watched:
         self._hook.load_file_obj(stream, key, bucket, **arguments)
         self.changes.append(f"write {key.removeprefix(PLACE)}")
 
-    def load_string(self, text: str, key: str, bucket: str, **arguments: Any) -> None:
-        self._hook.load_string(text, key, bucket, **arguments)
+    def load_bytes(self, content: bytes, key: str, bucket: str, **arguments: Any) -> None:
+        self._hook.load_bytes(content, key, bucket, **arguments)
         self.changes.append(f"write {key.removeprefix(PLACE)}")
 
     def delete_objects(self, bucket: str, names: list[str]) -> None:
@@ -95,23 +101,25 @@ class Watched:
 
 def test_csv(s3: Any, bucket: str) -> None:
     landing = land(s3, bucket, FakeResults(FIRST, SECOND))
-    assert keys(s3, bucket) == ["_manifest.json", "part-00000.csv", "part-00001.csv"]
-    assert (body(s3, bucket, "part-00000.csv"), body(s3, bucket, "part-00001.csv")) == (FIRST, SECOND)
+    assert keys(s3, bucket) == ["_manifest.json", part(0), part(1)]
+    assert (body(s3, bucket, part(0)), body(s3, bucket, part(1))) == (FIRST, SECOND)
     assert landing.manifest == f"s3://{bucket}/{PLACE}_manifest.json"
     assert (landing.rows, landing.bytes, len(landing.files)) == (3, len(FIRST) + len(SECOND), 2)
 
 
 def test_manifest(s3: Any, bucket: str) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
-    land(s3, bucket, FakeResults(FIRST, SECOND))
+    key = f"/* airflow_provider_amc key={'0' * 8}.{'1' * 16}.{'2' * 16} detached */"
+    land(s3, bucket, FakeResults(FIRST, SECOND), sqlQuery=f"SELECT id FROM x {key}")
     found = manifest(s3, bucket)
     assert before <= datetime.fromisoformat(found.pop("written_at")) <= datetime.now(UTC)
     assert found == {
-        "version": 1,
+        "version": 2,
         "workflow": "reach",
         "workflow_id": "reach",
         "workflow_execution_id": "e-1",
         "instance_id": "amcone",
+        "sql_sha256": hashlib.sha256(b"SELECT id FROM x").hexdigest(),
         "time_window_start": "2026-03-01T00:00:00Z",
         "time_window_end": "2026-03-02T00:00:00Z",
         "columns": [
@@ -121,8 +129,8 @@ def test_manifest(s3: Any, bucket: str) -> None:
         "file_format": "csv",
         "files": [
             {
-                "key": f"{PLACE}part-{index:05d}.csv",
-                "name": f"part-{index:05d}.csv",
+                "key": f"{PLACE}{part(index)}",
+                "name": part(index),
                 "bytes": len(data),
                 "rows": rows,
                 "sha256": hashlib.sha256(data).hexdigest(),
@@ -136,67 +144,117 @@ def test_manifest(s3: Any, bucket: str) -> None:
 
 def test_gzip_bytes_depend_on_the_result_alone(s3: Any, bucket: str) -> None:
     land(s3, bucket, FakeResults(FIRST), "csv.gz")
-    first = body(s3, bucket, "part-00000.csv.gz")
+    first = body(s3, bucket, part(0, "csv.gz"))
     assert gzip.decompress(first) == FIRST
     land(s3, bucket, FakeResults(FIRST), "csv.gz")
-    assert body(s3, bucket, "part-00000.csv.gz") == first
+    assert body(s3, bucket, part(0, "csv.gz")) == first
 
 
 def test_parquet_has_the_announced_types(s3: Any, bucket: str) -> None:
     landing = land(s3, bucket, FakeResults(FIRST, SECOND), "parquet")
-    table = pq.read_table(io.BytesIO(body(s3, bucket, "part-00000.parquet")))
-    assert table.schema == pa.schema([("id", pa.int64()), ("cost", pa.decimal128(38, 2))])
-    assert table.column("id").to_pylist() == [100000000000000001, None, -5]
-    assert landing.rows == 3
+    tables = [pq.read_table(io.BytesIO(body(s3, bucket, part(index, "parquet")))) for index in (0, 1)]
+    assert [table.schema for table in tables] == [pa.schema([("id", pa.int64()), ("cost", pa.decimal128(38, 2))])] * 2
+    assert [table.column("id").to_pylist() for table in tables] == [[100000000000000001, None], [-5]]
+    assert [file.rows for file in landing.files] == [2, 1]
 
 
 @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
 def test_no_rows(s3: Any, bucket: str, file_format: str) -> None:
     landing = land(s3, bucket, FakeResults(b"id,cost\n"), file_format)
     assert landing.rows == 0
-    assert keys(s3, bucket) == ["_manifest.json", f"part-00000.{file_format}"]
+    assert keys(s3, bucket) == ["_manifest.json", part(0, file_format)]
 
 
-def test_again_replaces_and_removes_what_is_left_over(s3: Any, bucket: str) -> None:
+def test_the_parts_of_the_old_manifest_stay_until_there_is_a_new_one(s3: Any, bucket: str) -> None:
     land(s3, bucket, FakeResults(FIRST, SECOND, SECOND))
     s3.load_string("of the user", f"{PLACE}notes.txt", bucket)
     watched = Watched(s3)
-    land(watched, bucket, FakeResults(SECOND))
+    land(watched, bucket, FakeResults(SECOND), workflowExecutionId="e-2")
+    new = part(0, execution_id="e-2")
     assert watched.changes == [
-        "delete _manifest.json",
-        "write part-00000.csv",
-        "delete part-00001.csv part-00002.csv",
+        f"write {new}",
         "write _manifest.json",
+        f"delete {part(0)} {part(1)} {part(2)}",
     ]
-    assert keys(s3, bucket) == ["_manifest.json", "notes.txt", "part-00000.csv"]
-    assert body(s3, bucket, "part-00000.csv") == SECOND
+    assert keys(s3, bucket) == sorted(["_manifest.json", "notes.txt", new])
+    assert body(s3, bucket, new) == SECOND
+
+
+def test_the_same_execution_again_writes_the_same_objects(s3: Any, bucket: str) -> None:
+    land(s3, bucket, FakeResults(FIRST, SECOND))
+    s3.load_string("left over", f"{PLACE}part-00007-abcdef01.csv", bucket)
+    land(s3, bucket, FakeResults(FIRST, SECOND))
+    assert keys(s3, bucket) == ["_manifest.json", part(0), part(1)]
+    assert body(s3, bucket, part(1)) == SECOND
 
 
 def test_another_format_takes_the_place_of_the_first(s3: Any, bucket: str) -> None:
     land(s3, bucket, FakeResults(FIRST, SECOND))
     land(s3, bucket, FakeResults(FIRST, SECOND), "parquet")
-    assert keys(s3, bucket) == ["_manifest.json", "part-00000.parquet"]
+    assert keys(s3, bucket) == ["_manifest.json", part(0, "parquet"), part(1, "parquet")]
 
 
 def test_other_windows_are_left_alone(s3: Any, bucket: str) -> None:
     land(s3, bucket, FakeResults(FIRST))
     other = {"timeWindowStart": "2026-03-02T00:00:00Z", "timeWindowEnd": "2026-03-03T00:00:00Z"}
     land(s3, bucket, FakeResults(SECOND), **other)
-    assert body(s3, bucket, "part-00000.csv") == FIRST
+    assert body(s3, bucket, part(0)) == FIRST
     assert len(s3.list_keys(bucket)) == 4
 
 
-@pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
-def test_failure_in_the_middle_leaves_no_manifest(s3: Any, bucket: str, file_format: str) -> None:
+@pytest.mark.parametrize("execution_id", ["e-1", "e-2"])
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
+def test_failure_in_the_middle_leaves_the_earlier_landing(
+    s3: Any, bucket: str, file_format: str, execution_id: str
+) -> None:
     land(s3, bucket, FakeResults(FIRST, SECOND), file_format)
+    before = {name: body(s3, bucket, name) for name in keys(s3, bucket)}
     error = AmcResultError("gave up")
+    broken = FakeResults(FIRST, lambda: Broken(SECOND, error))
     with pytest.raises(AmcResultError) as caught:
-        land(s3, bucket, FakeResults(SECOND, lambda: Broken(FIRST[:15], error)), file_format)
+        land(s3, bucket, broken, file_format, workflowExecutionId=execution_id)
     assert caught.value is error
-    assert "_manifest.json" not in keys(s3, bucket)
-    # And the retry mends it.
-    land(s3, bucket, FakeResults(SECOND), file_format)
-    assert keys(s3, bucket) == ["_manifest.json", f"part-00000.{file_format}"]
+    assert {name: body(s3, bucket, name) for name in keys(s3, bucket)} == before
+
+
+def test_the_first_failure_ends_all_files(s3: Any, bucket: str) -> None:
+    """Otherwise a header that is wrong would be told after the last gigabyte."""
+    error = AmcResultError("gave up")
+    results = FakeResults(lambda: Endless(), lambda: Broken(b"id,co", error), lambda: Endless(), FIRST)
+    with pytest.raises(AmcResultError) as caught:
+        land(s3, bucket, results)
+    assert caught.value is error
+    assert keys(s3, bucket) == []
+    assert all(stream.closed for file in results.files() for stream in file.opened)
+
+
+class Endless(ShortReads):
+    """A result file that goes on and on."""
+
+    def __init__(self) -> None:
+        super().__init__(b"id,cost\n")
+        self._row = b"1,2.00\n"
+
+    def readinto(self, buffer: Any) -> int:
+        size = super().readinto(buffer)
+        if not size:
+            size = len(buffer) // len(self._row) * len(self._row)
+            buffer[:size] = self._row * (size // len(self._row))
+        return size
+
+
+def test_an_object_that_is_not_what_was_written(s3: Any, bucket: str) -> None:
+    class Meddled(Watched):
+        def load_file_obj(self, stream: Any, key: str, bucket: str, **arguments: Any) -> None:
+            super().load_file_obj(stream, key, bucket, **arguments)
+            self._hook.load_string("another task's", key, bucket, replace=True)
+
+    land(s3, bucket, FakeResults(FIRST))
+    before = manifest(s3, bucket)
+    with pytest.raises(AmcLoadError, match="another task may be landing the same workflow and window"):
+        land(Meddled(s3), bucket, FakeResults(SECOND), workflowExecutionId="e-2")
+    assert manifest(s3, bucket) == before
+    assert body(s3, bucket, part(0)) == FIRST
 
 
 @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
@@ -211,7 +269,7 @@ def test_result_that_cannot_be_opened_changes_nothing(s3: Any, bucket: str, file
     with pytest.raises(AmcResultError):
         land(s3, bucket, broken, file_format)
     assert manifest(s3, bucket) == before
-    assert body(s3, bucket, "part-00000.csv") == FIRST
+    assert body(s3, bucket, part(0)) == FIRST
 
 
 def test_parquet_of_half_a_result_changes_nothing(s3: Any, bucket: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -230,6 +288,11 @@ def test_parquet_with_columns_of_the_same_name(s3: Any, bucket: str) -> None:
             s3, bucket, FakeResults(b"id,id\n1,2\n"), "parquet", outputColumns=[{"name": "id", "dataType": "LONG"}] * 2
         )
     assert keys(s3, bucket) == []
+
+
+def test_columns_of_the_same_name_in_csv(s3: Any, bucket: str) -> None:
+    columns = [{"name": "id", "dataType": "LONG"}] * 2
+    assert land(s3, bucket, FakeResults(b"id,id\n1,2\n"), outputColumns=columns).rows == 1
 
 
 def test_no_bucket(s3: Any) -> None:
@@ -256,7 +319,7 @@ def large_file(size: int) -> bytes:
 def test_upload_in_several_parts(s3: Any, bucket: str, size: int) -> None:
     data = large_file(size)
     landing = land(s3, bucket, FakeResults(lambda: ShortReads(data, 100_003)))
-    stored = body(s3, bucket, "part-00000.csv")
+    stored = body(s3, bucket, part(0))
     assert hashlib.sha256(stored).hexdigest() == hashlib.sha256(data).hexdigest() == landing.files[0].sha256
     assert landing.rows == data.count(b"\n") - 1
     assert sum(1 for _ in csv.reader(io.StringIO(stored.decode()))) == landing.rows + 1
@@ -270,8 +333,8 @@ def test_upload_of_several_parts_that_fails_leaves_no_object(s3: Any, bucket: st
 
 
 def test_memory_does_not_grow_with_the_file(s3: Any, bucket: str) -> None:
-    """What has been read and not been sent yet is about one part of the upload."""
-    data = large_file(40 * 1024 * 1024)
+    """What has been read and not been sent yet is a few parts of the upload."""
+    data = large_file(96 * 1024 * 1024)
     read, sent, most_held = 0, 0, 0
 
     class Counted(ShortReads):
@@ -294,4 +357,5 @@ def test_memory_does_not_grow_with_the_file(s3: Any, bucket: str) -> None:
         events.unregister("after-call.s3.UploadPart", count)
     assert read == len(data)
     assert sent >= len(data)
-    assert most_held <= 24 * 1024 * 1024
+    # Two parts that are sent, one that is filled, and what is read ahead.
+    assert most_held <= 40 * 1024 * 1024

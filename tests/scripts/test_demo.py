@@ -71,7 +71,7 @@ def test_the_steps_are_told_in_order(finished: tuple[Path, str]) -> None:
 
 def test_the_results_are_shown(finished: tuple[Path, str]) -> None:
     work, output = finished
-    assert re.search(r"amc/workflow=campaign_reach/window_start=\S+/window_end=\S+/part-00000\.csv", output)
+    assert re.search(r"amc/workflow=campaign_reach/window_start=\S+/window_end=\S+/part-00000-[0-9a-f]{8}\.csv", output)
     assert "_manifest.json" in output
     with duckdb.connect(str(work / "warehouse.duckdb"), read_only=True) as connection:
         rows = connection.execute("SELECT campaign, reach FROM campaign_reach").fetchall()

@@ -19,6 +19,7 @@ from airflow_provider_amc.exceptions import (
     AmcValidationError,
 )
 from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.landing.files import part_name
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.transfers.amc_to_s3 import AmcToS3Operator
 from airflow_provider_amc.windows import last_days
@@ -71,11 +72,15 @@ def land(execution_id: str, **arguments: Any) -> dict[str, Any]:
 FOLDER = "amc/workflow=reach/window_start=2026-03-02T00-00-00/window_end=2026-03-09T00-00-00"
 
 
+def part(execution_id: str, file_format: str = "csv") -> str:
+    return part_name(execution_id, 0, file_format)
+
+
 def test_csv_with_manifest(s3: Any, execution_id: str) -> None:
     result = land(execution_id)
 
-    assert s3.list_keys(BUCKET) == [f"{FOLDER}/_manifest.json", f"{FOLDER}/part-00000.csv"]
-    rows = list(csv.DictReader(io.StringIO(s3.read_key(f"{FOLDER}/part-00000.csv", BUCKET))))
+    assert s3.list_keys(BUCKET) == [f"{FOLDER}/_manifest.json", f"{FOLDER}/{part(execution_id)}"]
+    rows = list(csv.DictReader(io.StringIO(s3.read_key(f"{FOLDER}/{part(execution_id)}", BUCKET))))
     manifest = json.loads(s3.read_key(f"{FOLDER}/_manifest.json", BUCKET))
     assert result == {
         "manifest": f"s3://{BUCKET}/{FOLDER}/_manifest.json",
@@ -94,16 +99,18 @@ def test_csv_with_manifest(s3: Any, execution_id: str) -> None:
 
 def test_landing_again_replaces(s3: Any, execution_id: str) -> None:
     first = land(execution_id)
-    s3.load_string("left over", f"{FOLDER}/part-00001.csv", BUCKET)
+    s3.load_string("left over", f"{FOLDER}/part-00001-0123abcd.csv", BUCKET)
     assert land(execution_id) == first
-    assert s3.list_keys(BUCKET) == [f"{FOLDER}/_manifest.json", f"{FOLDER}/part-00000.csv"]
+    assert s3.list_keys(BUCKET) == [f"{FOLDER}/_manifest.json", f"{FOLDER}/{part(execution_id)}"]
 
 
 def test_gzip(s3: Any, execution_id: str) -> None:
     land(execution_id)
     land(execution_id, s3_prefix="zipped/", file_format="csv.gz")
-    plain = s3.get_key(f"{FOLDER}/part-00000.csv", BUCKET).get()["Body"].read()
-    zipped = s3.get_key(f"{FOLDER.replace('amc', 'zipped', 1)}/part-00000.csv.gz", BUCKET).get()["Body"].read()
+    plain = s3.get_key(f"{FOLDER}/{part(execution_id)}", BUCKET).get()["Body"].read()
+    zipped = (
+        s3.get_key(f"{FOLDER.replace('amc', 'zipped', 1)}/{part(execution_id, 'csv.gz')}", BUCKET).get()["Body"].read()
+    )
     assert gzip.decompress(zipped) == plain
 
 
@@ -111,7 +118,7 @@ def test_parquet_has_amcs_types(s3: Any, execution_id: str) -> None:
     import pyarrow.parquet as pq
 
     result = land(execution_id, file_format="parquet")
-    body = s3.get_key(f"{FOLDER}/part-00000.parquet", BUCKET).get()["Body"].read()
+    body = s3.get_key(f"{FOLDER}/{part(execution_id, 'parquet')}", BUCKET).get()["Body"].read()
     table = pq.read_table(io.BytesIO(body))
     assert {field.name: str(field.type) for field in table.schema} == {
         "campaign_id": "int64",
@@ -168,7 +175,7 @@ class TestBadInput:
         first = land(execution_id, workflow_name="reach")
         with pytest.raises(AmcLoadError, match="holds the result of the AMC instance amcemulator") as caught:
             land(other, workflow_name="reach", instance_id="amcsandbox")
-        assert "s3_prefix" in str(caught.value)
+        assert "Put the instance into the prefix" in str(caught.value)
         assert land(execution_id, workflow_name="reach") == first
 
     def test_unknown_format(self, s3: Any, execution_id: str) -> None:
