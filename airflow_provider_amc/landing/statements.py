@@ -105,19 +105,27 @@ class Statements:
 
         As nearly at once as the database can: in Snowflake and MySQL, there is always one of the two.
         """
-        old = table.sibling(stand_in("old", table))
+        _, old = self.stand_ins(table)
         if self.dialect == "snowflake":
             yield Statement(f"ALTER TABLE {table.sql(self.dialect)} SWAP WITH {new.sql(self.dialect)}")
             yield self.drop(new.sql(self.dialect))
             return
-        yield self.drop(old.sql(self.dialect), if_exists=True)
         if self.dialect == "mysql":
             names = [name.sql(self.dialect) for name in (table, old, new)]
             yield Statement("RENAME TABLE {0} TO {1}, {2} TO {0}".format(*names))
         else:
-            yield self._alter(table, exp.AlterRename(this=old.expression(with_schema=False)))
-            yield self._alter(new, exp.AlterRename(this=table.expression(with_schema=False)))
+            yield self.rename(table, old)
+            yield self.rename(new, table)
         yield self.drop(old.sql(self.dialect))
+
+    def rename(self, table: TableName, to: TableName) -> Statement:
+        """Give a table another name in the same schema."""
+        return self._alter(table, exp.AlterRename(this=to.expression(with_schema=False)))
+
+    @staticmethod
+    def stand_ins(table: TableName) -> tuple[TableName, TableName]:
+        """The names of a table's successor, while it is filled, and of its predecessor, until it is dropped."""
+        return table.sibling(stand_in("new", table)), table.sibling(stand_in("old", table))
 
     def _alter(self, table: TableName, action: exp.Expression) -> Statement:
         tree = exp.Alter(this=table.expression(), kind="TABLE", actions=[action])

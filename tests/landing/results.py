@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -277,8 +278,15 @@ _HARD_TEXTS = st.sampled_from(
 
 
 @st.composite
-def hard_tables(draw: st.DrawFn, *, nul: bool = False, names: st.SearchStrategy[str] = _NAMES) -> HardTable:
-    """Tables of hard values under hard names, cut into files in every way that CSV allows."""
+def hard_tables(
+    draw: st.DrawFn, *, nul: bool = False, names: st.SearchStrategy[str] = _NAMES, numbered: bool = False
+) -> HardTable:
+    """Tables of hard values under hard names, cut into files in every way that CSV allows.
+
+    :param nul: with NUL characters.
+    :param names: of the columns.
+    :param numbered: with a first column ``row number``, which tells the rows apart.
+    """
     characters = st.characters(codec="utf-8", exclude_characters="" if nul else "\x00")
     text = _HARD_TEXTS | st.text(characters, max_size=12)
     kinds = st.one_of(
@@ -301,6 +309,10 @@ def hard_tables(draw: st.DrawFn, *, nul: bool = False, names: st.SearchStrategy[
         }
     )
     parts = draw(st.lists(st.tuples(st.lists(row, max_size=6), style), min_size=1, max_size=3))
+    if numbered:
+        columns = (column("row number", "LONG"), *columns)
+        numbers = itertools.count(-(2**63))
+        parts = [([(next(numbers), *row) for row in rows], form) for rows, form in parts]
     header = [kind.name for kind in columns]
     return HardTable(
         columns,

@@ -15,7 +15,7 @@ from airflow_provider_amc.landing.change import TableChange, plan_change
 from airflow_provider_amc.landing.loaders.errors import without_values
 from airflow_provider_amc.landing.loaders.session import Session, transaction
 from airflow_provider_amc.landing.sql_types import sql_type
-from airflow_provider_amc.landing.statements import Staged, Statements, stand_in
+from airflow_provider_amc.landing.statements import Staged, Statements
 from airflow_provider_amc.landing.table import Load
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class TableLoader:
             for statement in sql.rows(load, change, staged):
                 session.run(statement)
             return
-        new = load.table.sibling(stand_in("new", load.table))
+        new, _ = sql.stand_ins(load.table)
         session.run(sql.drop(new.sql(self.dialect), if_exists=True))
         session.run(sql.create(new.sql(self.dialect), self.stored_schema(load.full_schema)))
         session.run(sql.insert(load, change, staged, into=new))

@@ -15,7 +15,7 @@ from airflow_provider_amc.landing.loaders.session import Session
 from airflow_provider_amc.landing.reader import record_batches
 from airflow_provider_amc.landing.sql_types import quote
 from airflow_provider_amc.landing.statements import Staged, Statement, stand_in
-from airflow_provider_amc.landing.table import Load
+from airflow_provider_amc.landing.table import Load, TableName
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
@@ -29,8 +29,8 @@ _BATCH = 1000
 _SQLGLOT_NAMES = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql", "awsathena": "athena"}
 
 
-#: Dialects in which a change of structure is part of the transaction.
-_TRANSACTIONAL_DDL = {"postgres", "redshift", "duckdb", "sqlite", "tsql"}
+#: Dialects in which a change of structure is part of the transaction, whatever the driver does.
+_TRANSACTIONAL_DDL = {"postgres", "redshift", "tsql"}
 
 
 class DbApiLoader(TableLoader):
@@ -48,8 +48,28 @@ class DbApiLoader(TableLoader):
         self.transactional_ddl = self.dialect in _TRANSACTIONAL_DDL
 
     def existing_columns(self, session: Session, load: Load) -> Mapping[str, str | None] | None:
+        columns = self._columns(session, load.table)
+        if load.mode == "replace_table" and not self.transactional_ddl:
+            columns = self._clear_up(session, load, columns)
+        return columns
+
+    def _clear_up(
+        self, session: Session, load: Load, columns: Mapping[str, str | None] | None
+    ) -> Mapping[str, str | None] | None:
+        """Finish what a load left that was killed while it put a new table in the place of the old one."""
+        new, old = self.statements.stand_ins(load.table)
+        former = self._columns(session, old)
+        if former is not None and columns is None:
+            session.run(self.statements.rename(old, load.table))
+        elif former is not None:
+            session.run(self.statements.drop(old.sql(self.dialect)))
+        session.run(self.statements.drop(new.sql(self.dialect), if_exists=True))
+        session.commit()
+        return former if columns is None else columns
+
+    def _columns(self, session: Session, table: TableName) -> Mapping[str, str | None] | None:
         try:
-            session.cursor.execute(f"SELECT * FROM {load.table.sql(self.dialect)} WHERE 1 = 0")  # noqa: S608
+            session.cursor.execute(f"SELECT * FROM {table.sql(self.dialect)} WHERE 1 = 0")  # noqa: S608
         except Exception:
             # DB-API has no error class for a missing table; if it is another problem, CREATE TABLE tells.
             session.rollback()

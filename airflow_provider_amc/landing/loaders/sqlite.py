@@ -24,6 +24,10 @@ class SqliteLoader(DbApiLoader):
 
     create_staging = "CREATE TEMPORARY TABLE"
 
+    def __init__(self, hook: Any) -> None:
+        super().__init__(hook)
+        self.transactional_ddl = True
+
     def staging_table(self, load: Load, name: str) -> str:
         return f'temp."{name}"'
 

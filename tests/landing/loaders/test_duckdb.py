@@ -5,6 +5,8 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
 from airflow_provider_amc.landing.load import loader_for
 from airflow_provider_amc.landing.loaders.duckdb import LOCK_PATIENCE, DuckDBLoader
 from tests.landing.loaders.behaviour import LoaderBehaviour, all_text, simple
+from tests.landing.loaders.modes import SHORT, Step, steps
 from tests.landing.results import (
     PLANTED,
     PROPERTY,
@@ -51,10 +54,26 @@ class TestDuckDB(LoaderBehaviour):
         with closing(self.hook.get_conn()) as connection:
             return list(connection.execute(statement).fetchall())
 
+    def columns(self, table: str) -> list[str]:
+        return [row[0] for row in self.execute(f'DESCRIBE "{table}"')]
+
+    def leftovers(self) -> list[str]:
+        return [row[0] for row in self.execute("SELECT table_name FROM duckdb_tables() WHERE table_name ^@ '_amc'")]
+
     @PROPERTY
     @given(hard=hard_tables(nul=True))
     def test_round_trip(self, hard: HardTable) -> None:
         self.check_round_trip(hard)
+
+    @SHORT
+    @given(sequence=steps())
+    def test_any_sequence_of_loads(self, sequence: list[Step]) -> None:
+        self.check_sequence(sequence)
+
+    @SHORT
+    @given(hard=hard_tables(nul=True, numbered=True))
+    def test_upsert_of_hard_values(self, hard: HardTable) -> None:
+        self.check_upsert(hard)
 
     def test_chosen_by_the_connection(self) -> None:
         assert isinstance(loader_for(self.hook), DuckDBLoader)
@@ -73,12 +92,29 @@ class TestDuckDB(LoaderBehaviour):
             *["DATE", "TIMESTAMP", "VARCHAR", "VARCHAR", "DECIMAL(20,4)"],
         ]
 
-    def test_wrong_type(self) -> None:
+    def test_widened_types_keep_every_value(self) -> None:
         table = self.new_table()
-        self.load(table, simple(("before", 1)))
-        with pytest.raises(AmcLoadError, match=r"types differ for clicks \(table: BIGINT, result: TEXT\)"):
-            self.load(table, FakeResults(b"campaign,clicks\na,x\n"), schema_of("campaign STRING", "clicks STRING"))
-        assert self.rows(table) == Counter([("before", 1)])
+        before = schema_of("n INTEGER", column("d", "DECIMAL", 10, 2), "f FLOAT", "t DATE")
+        self.load(table, FakeResults(b"n,d,f,t\n-2147483648,-99999999.99,0.5,0001-01-01\n"), before)
+        after = schema_of(column("n", "DECIMAL", 20, 10), column("d", "DECIMAL", 12, 6), "f DOUBLE", "t TIMESTAMP")
+        last = b"n,d,f,t\n1.0123456789,-999999.999999,0.1,9999-12-31T23:59:59.999\n"
+        self.load(table, FakeResults(last), after, day=2)
+        kinds = {row[0]: row[1] for row in self.execute(f"DESCRIBE {table}")}
+        assert [kinds[name] for name in "ndft"] == ["DECIMAL(20,10)", "DECIMAL(14,6)", "DOUBLE", "TIMESTAMP"]
+        assert self.rows(table, "ndft") == Counter(
+            [
+                (Decimal(-(2**31)), Decimal("-99999999.99"), 0.5, datetime.min),
+                (Decimal("1.0123456789"), Decimal("-999999.999999"), 0.1, datetime(9999, 12, 31, 23, 59, 59, 999000)),
+            ]
+        )
+
+    def test_decimals_that_no_type_holds_both_of(self) -> None:
+        table = self.new_table()
+        self.load(table, FakeResults(b"c\n1\n"), schema_of(column("c", "DECIMAL", 38, 0)))
+        with pytest.raises(
+            AmcLoadError, match=r"types differ for c \(table: DECIMAL\(38,0\), result: DECIMAL\(38, 17\)"
+        ):
+            self.load(table, FakeResults(b"c\n1.5\n"), schema_of("c DECIMAL"), day=2)
 
     def test_names_are_matched_without_case(self) -> None:
         table = self.new_table()

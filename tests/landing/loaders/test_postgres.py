@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +18,10 @@ from hypothesis import given
 from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
 from airflow_provider_amc.landing.loaders.copy import QuotedEndMarks
 from airflow_provider_amc.landing.loaders.postgres import PostgresLoader
+from airflow_provider_amc.landing.table import MODES
 from tests.landing.loaders.behaviour import LoaderBehaviour, all_text, simple
+from tests.landing.loaders.killing import lasting
+from tests.landing.loaders.modes import SHORT, Step, steps
 from tests.landing.results import (
     PLANTED,
     PROPERTY,
@@ -73,6 +78,18 @@ class PostgresBehaviour(LoaderBehaviour):
             cursor = connection.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
+    def columns(self, table: str) -> list[str]:
+        return [
+            row[0]
+            for row in self.execute(
+                f"SELECT attname FROM pg_attribute WHERE attrelid = '\"{table}\"'::regclass AND attnum > 0 "
+                "AND NOT attisdropped ORDER BY attnum"
+            )
+        ]
+
+    def leftovers(self) -> list[str]:
+        return [row[0] for row in self.execute("SELECT relname FROM pg_class WHERE relname LIKE '\\_amc%'")]
+
     def test_values_that_postgresql_has_no_place_for(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         table = self.new_table()
@@ -121,6 +138,49 @@ class PostgresBehaviour(LoaderBehaviour):
         for name in (f"s_{table}.{table}", f"postgres.s_{table}.{table}"):
             assert self.load(name, simple(("a", 1))) == 1
         assert self.execute(f"SELECT count(*) FROM s_{table}.{table}") == [(1,)]
+
+    def test_widened_types_keep_every_value(self) -> None:
+        table = self.new_table()
+        before = schema_of("n INTEGER", "m SHORT", column("d", "DECIMAL", 38, 0), "f FLOAT", "t DATE")
+        self.load(table, FakeResults(f"n,m,d,f,t\n-2147483648,1,{'9' * 38},0.5,0001-01-01\n".encode()), before)
+        after = schema_of(column("n", "DECIMAL", 20, 10), "m LONG", "d DECIMAL", "f DOUBLE", "t TIMESTAMP")
+        last = b"n,m,d,f,t\n1.0123456789,-9223372036854775808,0.00000000000000001,0.1,9999-12-31T23:59:59.999\n"
+        self.load(table, FakeResults(last), after, day=2)
+        kinds = [row[0] for row in self.execute(
+            f"SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{table}'::regclass "
+            "AND attnum BETWEEN 1 AND 5 ORDER BY attnum"
+        )]  # fmt: skip
+        whole = ["numeric(20,10)", "bigint", "numeric(55,17)", "double precision", "timestamp without time zone"]
+        assert kinds == whole
+        assert self.rows(table, "nmdft") == Counter(
+            [
+                (Decimal(-(2**31)), 1, Decimal("9" * 38), 0.5, datetime.min),
+                (
+                    Decimal("1.0123456789"), -(2**63), Decimal("1E-17"), 0.1,
+                    datetime(9999, 12, 31, 23, 59, 59, 999000),
+                ),
+            ]
+        )  # fmt: skip
+
+    def test_text_column_with_a_limit_is_widened_when_a_value_needs_it(self) -> None:
+        table = self.new_table()
+        self.load(table, simple(("a", 1)))
+        self.execute(f"ALTER TABLE {table} ALTER campaign TYPE varchar(5)")
+
+        def kind() -> str:
+            listed = self.execute(
+                f"SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{table}'::regclass "
+                "AND attname = 'campaign'"
+            )
+            return str(listed[0][0])
+
+        self.load(table, simple(("ééééé", 2), (None, 3)), day=2)
+        assert kind() == "character varying(5)"
+        with pytest.raises(AmcLoadError, match="too long"):
+            self.load(table, simple(("éééééé", 4)), day=3, schema_policy="freeze")
+        self.load(table, simple(("éééééé", 4)), day=3)
+        assert kind() == "text"
+        assert self.rows(table) == Counter([("a", 1), ("ééééé", 2), (None, 3), ("éééééé", 4)])
 
     def test_columns_that_differ_in_case_are_two(self) -> None:
         table = self.new_table()
@@ -226,6 +286,28 @@ class PostgresBehaviour(LoaderBehaviour):
         assert errors == []
         assert self.rows(table) in (Counter({("load 1", 1): 20}), Counter({("load 2", 2): 20}))
 
+    @pytest.mark.parametrize("mode", MODES)
+    def test_server_ends_the_connection_before_any_step(self, mode: str) -> None:
+        options: dict[str, Any] = {"mode": mode, "execution": "e-2", "keys": ["campaign"] if mode == "upsert" else ()}
+        rows = [("a", 11), ("c", 13)]
+        before, after = self._filled("other columns"), self._undisturbed("other columns", rows, options)[0]
+        untouched = self._content(before)
+        self.loader = PostgresLoader(self.make_hook(application_name="doomed"))
+
+        def end() -> None:
+            self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doomed'")
+
+        for number in itertools.count():
+            table = self._filled("other columns")
+            with lasting(self.loader.hook, number, end=end) as life, suppress(AmcLoadError):
+                self.load(table, simple(*rows), **options)
+            if not life.dead:
+                break
+            assert self._content(table) == untouched, life.taken
+            self.load(table, simple(*rows), **options)
+            assert self._content(table) == after
+        assert number > 8
+
     def test_lost_connection_tells_why(self) -> None:
         table = self.new_table()
         self.load(table, simple(("before", 1)))
@@ -257,6 +339,16 @@ class TestPsycopg3(PostgresBehaviour):
     def test_round_trip(self, hard: HardTable) -> None:
         self.check_round_trip(hard)
 
+    @SHORT
+    @given(sequence=steps())
+    def test_any_sequence_of_loads(self, sequence: list[Step]) -> None:
+        self.check_sequence(sequence)
+
+    @SHORT
+    @given(hard=hard_tables(numbered=True))
+    def test_upsert_of_hard_values(self, hard: HardTable) -> None:
+        self.check_upsert(hard)
+
     def test_row_factory_of_the_connection(self) -> None:
         from psycopg.rows import dict_row
 
@@ -275,6 +367,11 @@ class TestPsycopg2(PostgresBehaviour):
     @given(hard=hard_tables())
     def test_round_trip(self, hard: HardTable) -> None:
         self.check_round_trip(hard)
+
+    @SHORT
+    @given(hard=hard_tables(numbered=True))
+    def test_upsert_of_hard_values(self, hard: HardTable) -> None:
+        self.check_upsert(hard)
 
     @pytest.mark.parametrize("name", ["DictCursor", "RealDictCursor", "NamedTupleCursor"])
     def test_cursor_factory_of_the_connection(self, name: str) -> None:
