@@ -56,7 +56,8 @@ def emulator(
             help="Where sources about AMC disagree, or AMC depends on the account: unknown_id_status=400|404, "
             "not_ready_status=404|400, terms_status=403|401, scope_status=403|401, workflow_validation=create|async, "
             "z_suffix=accept|reject, instances_page_size=100|10, access=managed|self_service, terms=accepted|open, "
-            "upload_statuses=spec|guide, bucket_tags=ignore|require, overlap_limit=N. May be repeated.",
+            "upload_statuses=spec|guide, bucket_tags=ignore|require, overlap_limit=N, min_audience_users=N, "
+            "min_seed_users=N. May be repeated.",
         ),
     ] = None,
     s3_endpoint_url: Annotated[
@@ -96,7 +97,7 @@ _SWITCHES = {
         ("unknown_id_status", "not_ready_status", "terms_status", "scope_status", "instances_page_size"), int
     ),
     **dict.fromkeys(("workflow_validation", "z_suffix", "access", "terms", "upload_statuses", "bucket_tags"), str),
-    "overlap_limit": int,
+    **dict.fromkeys(("overlap_limit", "min_audience_users", "min_seed_users"), int),
 }
 
 

@@ -24,6 +24,7 @@ from airflow_provider_amc.emulator import (
     idmapping,
     instances,
     lwa,
+    query_audiences,
     results,
     schedules,
     uploads,
@@ -54,6 +55,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *datasets.OPERATIONS,
     *uploads.OPERATIONS,
     *deletions.OPERATIONS,
+    *query_audiences.OPERATIONS,
     *results.OPERATIONS,
     *control.OPERATIONS,
 )

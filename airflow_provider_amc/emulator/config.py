@@ -63,6 +63,8 @@ class EmulatorConfig:
         one whose instances come with the first look at them and have no sandbox (AMC documentation, "Instant access").
     :param max_instances: instances of the account (AMC API documentation: 4000).
     :param max_advertisers: advertisers of an instance (AMC API documentation: 2000).
+    :param min_audience_users: users of a rule-based audience (AMC documentation: 2000).
+    :param min_seed_users: users of the seed of a lookalike audience (AMC documentation: 500).
     :param z_suffix: ``accept`` or ``reject`` the ``Z`` behind the times of an execution window.
     :param upload_statuses: names of an upload's statuses as in the OpenAPI file (``spec``: SUBMITTED, IN_PROGRESS,
         SUCCESS, FAILED) or as in the guide (``guide``: PENDING, COMPLETED, FAILED).
@@ -99,6 +101,8 @@ class EmulatorConfig:
     access: str = "managed"
     max_instances: int = 4000
     max_advertisers: int = 2000
+    min_audience_users: int = 2000
+    min_seed_users: int = 500
     z_suffix: str = "accept"
     upload_statuses: str = "spec"
     bucket_tags: str = "ignore"
@@ -126,6 +130,8 @@ class EmulatorConfig:
         for name in ("rows_per_file", "max_running", "max_running_account", "url_lifetime", "token_lifetime"):
             self._at_least_one(name)
         for name in ("default_page_size", "instances_page_size", "query_threads", "max_instances", "max_advertisers"):
+            self._at_least_one(name)
+        for name in ("min_audience_users", "min_seed_users"):
             self._at_least_one(name)
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {self.port!r}.")

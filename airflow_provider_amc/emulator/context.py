@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_amc.emulator.audience_runner import AudienceRunner
 from airflow_provider_amc.emulator.background import Background, Kind
 from airflow_provider_amc.emulator.clock import VirtualClock, zulu
 from airflow_provider_amc.emulator.config import (
@@ -86,12 +87,15 @@ class Emulator:
         self.background: Background | None = None
         #: Makes the kinds of background work; the application sets it.
         self.work: Sequence[Callable[[Emulator], Kind]] = ()
+        self.audiences: AudienceRunner | None = None
         self.compilers = ThreadPoolExecutor(2, thread_name_prefix="amc-compile")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The emulator at work; its query engine warms up beside the first requests."""
         self.runner = ExecutionRunner(self.config, self.store, self.clock, self.queries, self.results)
+        self.audiences = AudienceRunner(self.config, self.store, self.queries, self.instances)
+        self.audiences.resume()
         self.background = Background(self.config, self.store, self.clock, [make(self) for make in self.work])
         tasks = [asyncio.create_task(part.run()) for part in (self.runner, self.background)]
         warm_up = threading.Thread(target=self._warm_up, name="amc-warm-up", daemon=True)
@@ -106,6 +110,7 @@ class Emulator:
                     await task
             self.background.stop()
             await self.runner.stop()
+            self.audiences.stop()
             self.compilers.shutdown(wait=False, cancel_futures=True)
             if warm_up.is_alive():
                 # A thread that imports native libraries while the interpreter ends takes the process down.
@@ -132,6 +137,12 @@ class Emulator:
         if self.background is None:
             raise RuntimeError("The emulator is not running.")
         return self.background
+
+    def the_audiences(self) -> AudienceRunner:
+        """What runs the queries of audiences; there is one from start to stop."""
+        if self.audiences is None:
+            raise RuntimeError("The emulator is not running.")
+        return self.audiences
 
     @functools.cached_property
     def matcher(self) -> Matcher:
@@ -184,6 +195,7 @@ class Emulator:
         self.the_runner().clear()
         await self.the_background().forget()
         self.shelf.clear()
+        self.the_audiences().clear()
         self.store.clear()
         self.faults.clear()
         self.log.clear()

@@ -17,6 +17,7 @@ import duckdb
 from airflow_provider_amc.emulator.data import truth
 from airflow_provider_amc.emulator.data.facts import Facts
 from airflow_provider_amc.emulator.data.scale import impressions_of
+from airflow_provider_amc.emulator.data.tabledata import beyond_reach
 from airflow_provider_amc.emulator.tables import TableRegistry
 from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.compiler import Compiled, compile_query
@@ -177,6 +178,7 @@ class Engine:
         privacy: Privacy | None = Privacy(),  # noqa: B008 (a frozen value)
         window_start: dt.datetime | None = None,
         window_end: dt.datetime | None = None,
+        for_audience: bool = False,
     ) -> CompiledQuery:
         """Compile a query.
 
@@ -191,13 +193,17 @@ class Engine:
             can: then the output need not even be aggregated.
         :param window_start: start of the run's window, ``None`` while there is no run.
         :param window_end: its end.
+        :param for_audience: the query is that of an audience, which reads the twins of AMC's tables and nothing else of
+            them; other queries cannot read those.
         :returns: the query, ready to run.
         :raises AmcSqlError: AMC would not take it.
         """
         self._prepare(rows=False)
         only_check = window_start is None and not parameter_values
         with self._lock:
-            find = self._tables.finder(input_schema, sandbox=sandbox, instance_id=instance_id)
+            find = self._tables.finder(
+                input_schema, sandbox=sandbox, instance_id=instance_id, for_audience=for_audience
+            )
         compiled = compile_query(
             sql,
             find,
@@ -278,6 +284,33 @@ class Engine:
         finally:
             watcher.stop()
             cursor.close()
+
+    def count_users(
+        self,
+        compiled: CompiledQuery,
+        *,
+        window_start: dt.datetime,
+        window_end: dt.datetime,
+        interrupted: threading.Event | None = None,
+    ) -> int:
+        """Count the users that a query selects as ``user_id`` and that ads can reach.
+
+        Of the synthetic users these are the ones whose ``user_id_type`` is ``adUserId`` (AMC documentation, "Rule-based
+        audiences"); those of loaded rows all count.
+
+        :param compiled: the query.
+        :param window_start: first moment of its window, UTC.
+        :param window_end: first moment after it.
+        :param interrupted: set it to stop the query; the number then means nothing.
+        :raises AmcSqlError: the query fails on the rows.
+        """
+        sql = (
+            f"SELECT COUNT(DISTINCT user_id) AS n FROM ({compiled._sql})"
+            f" WHERE CAST(user_id AS VARCHAR) NOT IN ({beyond_reach(self._facts.audiences.users)})"
+        )
+        counted = CompiledQuery((), compiled.tables, sql, compiled._parameters | {"seed"})
+        rows = self.run(counted, window_start=window_start, window_end=window_end, interrupted=interrupted)
+        return sum(sum(batch.column(0).to_pylist()) for batch in rows)
 
     def truth(self, start: dt.datetime | None = None, end: dt.datetime | None = None) -> dict[str, Any]:
         """What queries must find in the synthetic rows, known without AMC SQL; see :mod:`.data.truth`.

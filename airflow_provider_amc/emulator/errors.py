@@ -1,7 +1,7 @@
 """Errors in the shapes of Amazon's services.
 
 Which shape belongs where: reporting and instances ``{code, details}``, accounts and connections of audiences
-``{message, requestId}``, advertiser audiences ``{message}``, advertiser data upload ``{code, details, errors,
+``{message, requestId}``, advertiser audiences ``{message}``, rule-based audiences ``{code, details, requestId}``, advertiser data upload ``{code, details, errors,
 requestId}``, the Ads gateway's 401 ``{code, details, requestId}``, the API gateway ``{message}``, Login with Amazon
 ``{error, error_description}`` (AMC API documentation, "Errors"; recorded responses in Amazon's Postman collection).
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 #: Shapes of the errors of a family of operations.
 REPORTING, CONNECTIONS, AUDIENCES, UPLOADS = "reporting", "connections", "audiences", "uploads"
+QUERY_AUDIENCES = "query audiences"
 TERMS_TEXT = "Terms and conditions must be accepted to continue"
 
 
@@ -83,6 +84,8 @@ def in_shape(shape: str, status: int, body: Mapping[str, Any], *, strict: bool) 
         return dict(body)
     if shape == UPLOADS:
         return {"code": str(status), "details": text, "errors": body.get("errors", []), "requestId": None}
+    if shape == QUERY_AUDIENCES:
+        return {"code": str(status), "details": text, "requestId": None}
     if not strict:
         return dict(body)
     return {**{name: value for name, value in body.items() if name != "message"}, "code": str(status), "details": text}

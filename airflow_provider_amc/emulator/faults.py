@@ -29,7 +29,7 @@ KINDS = {
     "revoked": "answer the token call as if the user had revoked the permission",
     "terms": "answer that the terms and conditions are not accepted",
     "not_visible": "createWorkflowExecution: the new execution cannot be found for `seconds` of virtual time",
-    "unknown_status": "executions, uploads and jobs show the status `value`",
+    "unknown_status": "executions, uploads, jobs and audiences of queries show the status `value`",
     "duration": "what the call begins (an execution, instance, upload, ...) takes `seconds` of virtual time",
     "fail": "what the call begins fails with `reason`; executions, uploads and jobs end as `value` (FAILED)",
     "invalid_records": "ManageAudienceV2: the first `records` records (1) of the job are invalid, with `reason`",
@@ -62,6 +62,7 @@ _ONLY = {
     "unknown_status": {
         *("createworkflowexecution", "getworkflowexecution", "listworkflowexecutions"),
         *("getupload", "listuploads", "manageaudiencestatusv2"),
+        *("getallquerybasedaudiencesbyinstanceid", "getquerybasedaudiencebyaudienceexecutionid"),
     },
 }
 #: Kinds that change what a call does, and not how it is answered. One call can be hit by one of each.
@@ -109,7 +110,7 @@ class Fault:
         unknown = set(spec) - {name for name in cls.__dataclass_fields__ if name not in _COUNTED}
         if unknown:
             raise FaultSpecError(f"Unknown field {sorted(unknown)[0]!r} in a fault.")
-        if spec.get("kind") not in KINDS:
+        if not isinstance(spec.get("kind"), str) or spec["kind"] not in KINDS:
             raise FaultSpecError(f"kind must be one of {', '.join(KINDS)}, not {spec.get('kind')!r}.")
         fault = cls(**spec)
         if fault.status is None:

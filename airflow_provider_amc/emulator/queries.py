@@ -6,6 +6,7 @@ Everything here blocks and belongs into a worker thread.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 #: Longest parameter value (reported by users of the API).
 _PARAMETER_LIMIT = 1024
 _BATCH_ROWS = 65_536
+_FOR_AUDIENCES = re.compile(r"_for_audiences\b", re.IGNORECASE)
 #: Workflow fields with the names of columns that the privacy engine adds, in their order.
 ADDED_COLUMNS = ("filteredMetricsDiscriminatorColumn", "distinctUserCountColumn", "filteredReasonColumn")
 
@@ -196,9 +198,11 @@ class Queries:
             raise QueryError("Workflows in the legacy operations format of 'query' cannot be run by this emulator.")
         declared = definition.get("inputParameters") or []
         if run is not None:
-            _check_values(declared, run.parameter_values)
+            check_values(declared, run.parameter_values)
         from airflow_provider_amc.emulator.engine import AmcSqlError
 
+        # A saved workflow may be meant for audiences, then its query is none that reporting would run
+        for_audience = run is None and _FOR_AUDIENCES.search(definition["sqlQuery"]) is not None
         start, end = (_naive(moment) for moment in run.window) if run is not None else (None, None)
         try:
             compiled = self.engine().compile(
@@ -208,9 +212,10 @@ class Queries:
                 input_schema=definition.get("inputSchema"),
                 sandbox=instance_type == "SANDBOX",
                 instance_id=instance_id,
-                privacy=privacy_controls(definition, instance_type=instance_type, run=run),
+                privacy=None if for_audience else privacy_controls(definition, instance_type=instance_type, run=run),
                 window_start=start,
                 window_end=end,
+                for_audience=for_audience,
             )
         except AmcSqlError as error:
             raise QueryError(str(error)) from error
@@ -245,7 +250,13 @@ def _naive(moment: float) -> datetime:
     return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
 
 
-def _check_values(declared: list[dict[str, Any]], values: dict[str, Any]) -> None:
+def check_values(declared: list[dict[str, Any]], values: dict[str, Any]) -> None:
+    """Check the values that a run gives to the parameters of its query.
+
+    :param declared: the parameters.
+    :param values: their values.
+    :raises QueryError: one is missing or too long.
+    """
     for parameter in declared:
         name = parameter.get("name")
         if name not in values and parameter.get("defaultValue") is None:

@@ -12,6 +12,7 @@ from airflow_provider_amc.emulator.data.tabledata import USER_KEY_TYPE, TableDat
 from airflow_provider_amc.emulator.data.tables import TABLES
 from airflow_provider_amc.sql import catalogue
 from airflow_provider_amc.sql.coerce import quote_name
+from airflow_provider_amc.sql.errors import AmcSqlError
 from airflow_provider_amc.sql.lineage import Lineage, level_of
 from airflow_provider_amc.sql.scopes import Field
 from airflow_provider_amc.sql.sources import USER_KEY, TableFinder, TableSource
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.emulator.shelf import AdvertiserTable
 
+#: AMC's words (AMC API documentation, "Rule-based audiences").
+_NOT_FOR_AUDIENCES = "Invalid tables in the SQL query: Use audience-specific tables in the query."
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The column that makes a table of AMC one about users.
 _USER_ID = "user_id"
@@ -114,12 +117,20 @@ class TableRegistry:
         self._loaded: dict[str, LoadedTable] = {}
         self._advertisers: dict[tuple[str, str], tuple[AdvertiserTable, LoadedTable]] = {}
 
-    def finder(self, input_schema: str | None, *, sandbox: bool = False, instance_id: str = "") -> TableFinder:
+    def finder(
+        self,
+        input_schema: str | None,
+        *,
+        sandbox: bool = False,
+        instance_id: str = "",
+        for_audience: bool = False,
+    ) -> TableFinder:
         """A function that finds tables for one query, as they are now.
 
         :param input_schema: schema of names without one.
         :param sandbox: only the tables of a sandbox instance exist, with or without its schema.
         :param instance_id: the instance, whose advertisers' tables win over Amazon's of the same name.
+        :param for_audience: of AMC's tables only the twins for audiences may be read; else they do not exist.
         """
         uploaded = {name: table for (owner, name), (_, table) in self._advertisers.items() if owner == instance_id}
         loaded = {**self._loaded, **uploaded}
@@ -128,18 +139,23 @@ class TableRegistry:
             wanted = (schema or input_schema or "").lower()
             if wanted not in ("", catalogue.SANDBOX_SCHEMA):
                 return None
-            return self._find(loaded, name.lower(), sandbox or wanted == catalogue.SANDBOX_SCHEMA)
+            in_sandbox = sandbox or wanted == catalogue.SANDBOX_SCHEMA
+            return self._find(loaded, name.lower(), in_sandbox, for_audience)
 
         return find
 
     @staticmethod
-    def _find(loaded: Mapping[str, LoadedTable], name: str, sandbox: bool) -> TableSource | None:
-        if name in loaded:
-            return loaded[name]
+    def _find(loaded: Mapping[str, LoadedTable], name: str, sandbox: bool, for_audience: bool) -> TableSource | None:
         try:
             table = catalogue.get_table(name)
         except KeyError:
+            return loaded.get(name)
+        if for_audience and table.base_table is None:
+            raise AmcSqlError(_NOT_FOR_AUDIENCES)
+        if not for_audience and table.base_table is not None:
             return None
+        if name in loaded:
+            return loaded[name]
         base = table.base_table or table.name
         if table.retired or (sandbox and not catalogue.get_table(base).in_sandbox):
             return None

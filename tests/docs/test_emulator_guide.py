@@ -107,7 +107,8 @@ def test_settings() -> None:
 def test_options() -> None:
     import typer
 
-    from airflow_provider_amc.cli import _SWITCHES, app
+    from airflow_provider_amc.cli import app
+    from airflow_provider_amc.cli.emulator import _SWITCHES
 
     rows = {codes(row["setting"])[0]: codes(row["option"]) for row in GUIDE.table("Settings")}
     assert {name for name, option in rows.items() if option == ["--switch"]} == set(_SWITCHES)
@@ -177,6 +178,13 @@ def test_faults_of_the_administration(blocks: list[Block], server: EmulatorServe
     advertiser = {"id": "580000000000000002", "type": "DISPLAY"}
     update = client.advertisers.update(add=[advertiser], instance_id=made)
     assert client.advertisers.get_update(update.update_id, made).status == "REJECTED"
+
+
+@GUIDE.executed("Audiences of queries")
+def test_smaller_audiences(blocks: list[Block], capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks
+    exec(block.text, {"EmulatorServer": EmulatorServer})
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
 
 
 @GUIDE.executed("The clock")

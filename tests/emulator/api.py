@@ -71,6 +71,10 @@ class Api:
             }
         return self._headers
 
+    def forget_token(self) -> None:
+        """Ask for another token before the next call."""
+        self._headers = None
+
     def call(self, method: str, path: str, body: Any = None, **kwargs: Any) -> requests.Response:
         """A call below ``/amc``; a body is sent as JSON text without content type, as the notebook does."""
         data = json.dumps(body) if body is not None else None
@@ -78,7 +82,7 @@ class Api:
         url = f"{self.url}/amc/{path}"
         answer = self.session.request(method, url, data=data, headers={**self.headers, **own}, **kwargs)
         if answer.status_code == 401 and not own:
-            self._headers = None
+            self.forget_token()
             answer = self.session.request(method, url, data=data, headers=self.headers, **kwargs)
         return answer
 

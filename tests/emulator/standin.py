@@ -48,11 +48,13 @@ class StandIn:
         privacy: Any = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
+        for_audience: bool = False,
     ) -> CompiledQuery:
         self.compiled.append({"sql": sql, "values": dict(parameter_values or {}), "privacy": privacy})
         if "broken" in sql:
             raise AmcSqlError("From line 1, column 8 to line 1, column 13: Column 'broken' not found in any table")
-        columns = (OutputColumn("n", "LONG", "METRIC", None, None),)
+        name, kind = ("user_id", "DIMENSION") if for_audience and "user_id" in sql else ("n", "METRIC")
+        columns = (OutputColumn(name, "LONG", kind, None, None),)
         tables = tuple(match[0] for match in ROWS.finditer(sql))
         return CompiledQuery(columns, tables, sql, frozenset())
 
@@ -80,6 +82,17 @@ class StandIn:
             # From a buffer, because pyarrow.array() imports pandas, which takes seconds.
             column = pyarrow.Array.from_buffers(pyarrow.int64(), len(numbers), [None, pyarrow.py_buffer(numbers)])
             yield pyarrow.RecordBatch.from_arrays([column], names=["n"])
+
+    def count_users(
+        self,
+        compiled: CompiledQuery,
+        *,
+        window_start: datetime,
+        window_end: datetime,
+        interrupted: threading.Event | None = None,
+    ) -> int:
+        rows = self.run(compiled, window_start=window_start, window_end=window_end, interrupted=interrupted)
+        return sum(batch.num_rows for batch in rows)
 
     def data_sources(self, *, sandbox: bool = False, instance_id: str = "") -> list[dict[str, Any]]:
         column = {"name": "n", "columnType": "METRIC", "dataType": "LONG", "description": "A number."}

@@ -35,7 +35,7 @@ def engine() -> Iterator[Engine]:
 
 
 def rows(engine: Engine, sql: str, window: tuple[dt.datetime, dt.datetime] = ALL) -> list[dict[str, Any]]:
-    compiled = engine.compile(sql, privacy=None)
+    compiled = engine.compile(sql, privacy=None, for_audience="_for_audiences" in sql)
     batches = engine.run(compiled, window_start=window[0], window_end=window[1])
     return [row for batch in batches for row in batch.to_pylist()]
 

@@ -41,6 +41,7 @@ def rows(
     engine: Engine, sql: str, window: tuple[dt.datetime, dt.datetime] = ALL, **kwargs: Any
 ) -> list[dict[str, Any]]:
     kwargs.setdefault("privacy", None)
+    kwargs.setdefault("for_audience", "_for_audiences" in sql)
     compiled = engine.compile(sql, window_start=window[0], window_end=window[1], **kwargs)
     return collect(engine, compiled, window)
 

@@ -229,6 +229,8 @@ RULES_BY_FILE = {
     "emulator/test_uploads": "Audiences and uploads",
     "emulator/test_deletions": "Audiences and uploads",
     "emulator/test_access": "Access",
+    "emulator/test_query_audiences": "Audiences of queries",
+    "emulator/test_audience_sql": "Audiences of queries",
     "emulator/test_instances": "Administration",
     "emulator/test_advertisers": "Administration",
     "emulator/test_collaborations": "Administration",
@@ -240,10 +242,7 @@ RULES_BY_FILE = {
 
 #: Documented endpoints that the emulator does not have, by Amazon's names.
 _ABSENT = {
-    "Audiences and uploads": (
-        "rule-based and lookalike audiences: POST /amc/audiences/query",
-        "custom models: POST /amc/models/v1/trainedModels",
-    ),
+    "Audiences and uploads": ("custom models: POST /amc/models/v1/trainedModels",),
 }
 _NOT_EMULATED = "answered like any unknown path"
 

@@ -112,6 +112,8 @@ def weigh(shares: Sequence[int], key: str, salt: int, *, first: int = 0) -> str:
     return f"[{', '.join(numbers)}][1 + chance_pick({key}, {salt}, {len(numbers)})]"
 
 
+#: The kind of ids by which ads reach users.
+REACHED = "adUserId"
 #: DuckDB type of the key of a user.
 USER_KEY_TYPE = "INTEGER"
 #: The id of a user, and what kind of id it is.
@@ -120,8 +122,19 @@ USER_COLUMNS = {
     "user_id": "CASE WHEN f.u IS NOT NULL THEN 'amc-' || md5('user-' || $seed || '-' || f.u) END",
     "user_id_type": (
         "CASE WHEN f.u IS NOT NULL THEN "
-        + pick(["adUserId", "adUserId", "adUserId", "sisDeviceId", "adBrowserId"], "f.u", 50)
+        + pick([REACHED, REACHED, REACHED, "sisDeviceId", "adBrowserId"], "f.u", 50)
         + " END"
     ),
     "no_3p_trackers": "chance_hits(coalesce(f.u, f.k), 51, 700)",
 }
+
+
+def beyond_reach(users: int) -> str:
+    """DuckDB SQL of the ids of all users whom no ad can be shown by their id.
+
+    :param users: how many users there are.
+    """
+    return (
+        f"SELECT {USER_COLUMNS['user_id']} FROM (SELECT CAST(range AS INTEGER) AS u FROM range({users})) AS f"
+        f" WHERE {USER_COLUMNS['user_id_type']} <> '{REACHED}'"
+    )

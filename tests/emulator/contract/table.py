@@ -16,122 +16,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.emulator.contract import upload_table
+from tests.emulator.contract import admin_table, query_audience_table, upload_table
 
 TABLE = """
-object Account
-    accountId                   text
-    accountName                 text
-    marketplaceId               text
-
-object Instance
-    instanceId                  text
-    instanceName                text
-    instanceType                STANDARD|SANDBOX
-    customerCanonicalName~      text flat
-    customerCanonicalName?      text wrapped
-    creationStatus              REQUESTED|SUBMITTED|IN_PROGRESS|COMPLETED|FAILED|SUCCEEDED
-    creationDatetime~           utc
-    s3BucketName                text
-    s3BucketRegion              text wrapped
-    awsAccountId                text
-    entities                    text[1000]
-    dataUploadAwsAccountId      text
-    apiEndpoint~                text
-    acrCollaboration~           CollaborationName flat
-    optionalDatasets            any[100]
-    advertiserTypes             DISPLAY|SPONSORED_ADS|SAS[3]
-
-object Advertiser
-    id                          text
-    name                        text
-    marketplaceId?~             text
-    type                        DISPLAY|SPONSORED_ADS|SAS
-    configuredAdvertiserTypes   DISPLAY|SAS|SPONSORED_BRANDS|SPONSORED_PRODUCTS[4]
-
-object CollaborationName
-    id                          text
-    name                        text
-    description                 text
-
-object Member
-    accountId                   text
-    displayName                 text
-    membershipId?               text
-    status                      ACTIVE|INVITED|LEFT|REMOVED
-
-object Collaboration
-    id                          text
-    name                        text
-    description                 text
-    status                      ACTIVE|DELETED|IN_PROGRESS|NOT_STARTED|PENDING_ACCEPTANCE|REJECTED
-    creator                     Member
-    customer                    Member
-    querySubmitter              Member
-    customerAcceptanceLink?     text
-    resultsReceivers            Member[100]
-    customerPartners            Member[100]
-    amcDataProviders            Member[100]
-
-object CustomerPartner
-    acrCustomerPartnerId        text
-    awsAccountId                text
-    displayName                 text
-    abilities                   CAN_RECEIVE_RESULTS[1]
-    status                      ACTIVE|INVITED|LEFT|REMOVED
-
-object AdvertiserUpdate
-    updateId                    whole
-    status                      PENDING|UPDATING|COMPLETED|REJECTED
-    advertisersToAdd            AdvertiserChoice[10]
-    advertisersToRemove         AdvertiserChoice[10]
-
-object AdvertiserUpdateSummary
-    updateId                    whole
-    status                      PENDING|UPDATING|COMPLETED|REJECTED
-
-object IdNamespace
-    id                          text
-    idNamespaceArn              text
-    idNamespaceType             SOURCE|TARGET|UNKNOWN
-    creatorAccountId            text
-    createTime                  utc
-    updateTime                  utc
-
-object IdMappingTable
-    id                          text
-    name                        text
-    arn                         text
-    description                 text
-    createTime                  utc
-    updateTime                  utc
-    queryable                   flag
-    sourceAwsAccount            text
-    workflowArn                 text
-
-object IdMappingJobSummary
-    jobId                       text
-    status                      FAILED|QUEUED|RUNNING|SUCCEEDED|UNKNOWN
-    startTime                   utc
-    endTime?                    utc
-
-object IdMappingMetrics
-    inputRecords                whole
-    recordsNotProcessed         whole
-    totalRecordsProcessed       whole
-    totalMappedRecords          whole
-    totalMappedSourceRecords    whole
-    totalMappedTargetRecords    whole
-    uniqueRecordsLoaded         whole
-
-object IdMappingJob
-    jobId                       text
-    status                      FAILED|QUEUED|RUNNING|SUCCEEDED|UNKNOWN
-    startTime                   utc
-    endTime?                    utc
-    errorDetails?               text
-    metrics?                    IdMappingMetrics
-
 object SourceColumn
     name                        text
     description                 text
@@ -239,10 +126,6 @@ object Error
 object GatewayError
     message                     text
 
-object AccountsError
-    message                     text
-    requestId                   text
-
 object TokenError
     error                       text
     error_description           text
@@ -265,82 +148,6 @@ answer token 200
     refresh_token               text
     token_type                  bearer
     expires_in                  whole
-
-answer listAccounts 200
-    amcAccounts                 Account[100]
-    nextToken?                  text
-
-answer listInstances 200
-    instances                   Instance[100]
-    nextToken?                  text wrapped
-    nextToken~                  text flat
-
-answer getInstance 200
-    instance                    Instance
-
-answer createInstance 200
-    instance                    Instance
-
-answer updateInstance 200
-    instance                    Instance
-
-answer updateInstanceCustomerAwsAccountMetadata 200
-    cfnBucketUrl                text
-
-answer createAdvertiserUpdate 200
-    advertiserUpdate            AdvertiserUpdate
-
-answer getAdvertiserUpdate 200
-    advertiserUpdate            AdvertiserUpdate
-
-answer listAdvertiserUpdates 200
-    advertiserUpdates           AdvertiserUpdateSummary[100]
-    nextToken?                  text wrapped
-    nextToken~                  text flat
-
-answer getInstanceCollaboration 200
-    collaboration               Collaboration
-
-answer addCollaborationCustomerPartners 200
-    acrCustomerPartners         CustomerPartner[5]
-
-answer listCollaborationIdNamespaces 200
-    collaborationId             text
-    collaborationIdNamespaceAssociations  IdNamespace[100]
-    nextToken?                  text
-
-answer createCollaborationIdMappingTable 200
-    collaborationId             text
-    idMappingTable              IdMappingTable
-    idMappingWorkflowJobId?     text
-    trackingId?                 text
-
-answer refreshCollaborationIdMappingTable 200
-    collaborationId             text
-    idMappingWorkflowJobId?     text
-    trackingId?                 text
-
-answer listCollaborationIdMappingTables 200
-    collaborationId             text
-    idMappingTables             IdMappingTable[100]
-    nextToken?                  text
-
-answer listCollaborationIdMappingJobs 200
-    idMappingTableId            text
-    idMappingJobs               IdMappingJobSummary[100]
-    nextToken?                  text
-
-answer getCollaborationIdMappingJob 200
-    idMappingJob                IdMappingJob
-
-answer getCollaborationIdMappingJobForTrackingId 200
-    idMappingJobId?             text
-
-answer getInstanceAdvertisers 200
-    advertisers                 Advertiser[1000]
-    totalCount                  whole
-    nextToken?                  text wrapped
-    nextToken~                  text flat
 
 answer listDataSources 200
     dataSources                 DataSource[100]
@@ -394,20 +201,17 @@ EMPTY = {
     "deleteSchedule",
     "updateWorkflowExecution",
     "deleteWorkflowExecution",
-    "deleteCollaborationCustomerPartner",
-    "deleteCollaborationIdMappingTable",
+    *admin_table.EMPTY,
 }
 #: Answers of these have no body at all (HTTP 204).
-NO_CONTENT = {"deleteInstance", *upload_table.NO_CONTENT}
+NO_CONTENT = {*admin_table.NO_CONTENT, *query_audience_table.NO_CONTENT, *upload_table.NO_CONTENT}
 #: Answers of these are no JSON.
 OTHER = {"authorize", "results"}
 #: Media types of Amazon's OpenAPI files by a part of the operation's name; the first that fits counts.
 MEDIA_TYPES = {
+    **query_audience_table.MEDIA_TYPES,
     **upload_table.MEDIA_TYPES,
-    "Instance": "application/vnd.amcinstances.v1+json",
-    "AdvertiserUpdate": "application/vnd.amcinstances.v1+json",
-    "Collaboration": "application/vnd.amcinstances.v1+json",
-    "Account": "application/vnd.amcaudiencesconnections.v1+json",
+    **admin_table.MEDIA_TYPES,
     "DataSource": "application/vnd.amcdatasources.v1+json",
     "Schedule": "application/vnd.amcschedules.v1+json",
     "WorkflowExecution": "application/vnd.amcworkflowexecutions.v1+json",
@@ -432,7 +236,7 @@ def shapes(envelope: str) -> dict[str, Shape]:
     """The table for one envelope: objects by their name, answers by operation and status."""
     found: dict[str, Shape] = {}
     shape = Shape()
-    for line in (TABLE + upload_table.TABLE).splitlines():
+    for line in (TABLE + admin_table.TABLE + query_audience_table.TABLE + upload_table.TABLE).splitlines():
         words = line.split()
         if not words:
             continue
@@ -464,11 +268,12 @@ class Contract:
         if status == 204:
             return [] if operation in NO_CONTENT and body is None else ["an answer without a body was not expected"]
         if operation != "token" and self.envelope == "wrapped" and status < 503:
-            expected = next(kind for part, kind in MEDIA_TYPES.items() if part in operation)
+            expected = [next(kind for part, kind in MEDIA_TYPES.items() if part in operation)]
             if status >= 400 and upload_table.of_uploads(operation):
-                expected = "application/json"
-            if media_type != expected:
-                told.append(f"the media type is {media_type}, not {expected}")
+                expected = ["application/json"]
+            expected = query_audience_table.GOOD_MEDIA_TYPES.get(operation, expected) if status == 200 else expected
+            if media_type not in expected:
+                told.append(f"the media type is {media_type}, not {' or '.join(expected)}")
         if status == 200 and operation in EMPTY:
             return told + ([] if body == {} else [f"the answer is {body}, not an empty object"])
         kind = f"{operation} {status}" if status < 300 else self._error(operation, status, body)
@@ -486,7 +291,9 @@ class Contract:
         by_gateway = status >= 503 or (self.envelope == "flat" and "details" not in body)
         if by_gateway:
             return "GatewayError"
-        return "UploadError" if upload_table.of_uploads(operation) else "Error"
+        if upload_table.of_uploads(operation):
+            return "UploadError"
+        return "QueryAudienceError" if query_audience_table.is_part(operation) else "Error"
 
     def _compare(self, kind: str, value: Any, place: str) -> list[tuple[str, str]]:
         listed = re.fullmatch(r"(.*)\[(\d+)\]", kind)

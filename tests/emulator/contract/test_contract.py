@@ -20,6 +20,8 @@ def tour(request) -> Iterator[Tour]:
         now="2026-03-01T12:00:00Z",
         rows_per_file=2,
         s3_endpoint_url="http://127.0.0.1:9",
+        min_audience_users=100,
+        min_seed_users=100,
     ) as server:
         found = Tour(server)
         found.walk()

@@ -97,6 +97,7 @@ class Tour:
         self.workflows()
         self.schedules()
         self.executions()
+        self.audiences()
         for operation in SERVED:
             self.refusals(operation)
 
@@ -244,6 +245,67 @@ class Tour:
         options = {"requireSyntheticData": True, "disableAggregationControls": True, "inputSchema": "sandbox"}
         self._run({"workflow": {"sqlQuery": SQL}, **WINDOW, **options}, sandbox)
 
+    def audiences(self) -> None:
+        """Audiences of every kind and in every status, in every version of the answer."""
+        base = {
+            "advertiserId": "580000000000000001",
+            "timeWindowStart": "2025-02-01T00:00:00Z",
+            "timeWindowEnd": "2026-03-01T00:00:00Z",
+        }
+        sql = "SELECT user_id FROM dsp_impressions_for_audiences"
+        parameters = [
+            {"name": "n", "dataType": "INTEGER", "columnType": "METRIC", "defaultValue": 5, "description": "d"}
+        ]
+        self.api.reporting("POST", "workflows", {"workflowId": "seed", "sqlQuery": sql, "inputParameters": parameters})
+        made = [
+            self._audience("query", {**base, "audienceName": "A", "query": sql, "audienceDescription": "d"}),
+            self._audience("query", {**base, "audienceName": "B", "query": "SELECT user_id FROM dsp_impressions"}),
+            self._audience("query", {**base, "audienceName": "C", "query": sql, "refreshRateDays": 0}),
+            self._audience(
+                "lookalike",
+                {
+                    **base,
+                    "audienceName": "D",
+                    "workflowId": "seed",
+                    "parameterValues": {"n": "7"},
+                    "lookalikeAudienceExpectedReach": "BROAD",
+                },
+            ),
+        ]
+        self.server.advance_clock(31 * 86_400)
+        self.api.forget_token()
+        for version in ("1", "1.1", "1.2"):
+            headers = {**self._audience_headers, "Accept": f"application/vnd.amcquerybasedaudience.v{version}+json"}
+            for one in made:
+                self.api.call("GET", f"audiences/query/{one}", headers=headers)
+            self.api.call("GET", "audiences/query", headers=headers, params={"maxResults": "2"})
+        failed = f"audiences/query/{made[1]}"
+        again = {**base, "audienceName": "B", "audienceType": "RULE_BASED", "query": "SELECT campaign FROM dsp_clicks"}
+        self.api.call("PUT", failed, {**again, "audienceName": "other"}, headers=self._audience_headers)
+        self.api.call("PUT", failed, again, headers=self._audience_headers)
+        self._until_ended(made[1])
+        self.api.call("DELETE", f"audiences/query/{made[0]}", headers=self._audience_headers)
+        self.api.call("DELETE", failed, headers=self._audience_headers)
+        self.api.call("GET", failed, headers=self._audience_headers)
+
+    @property
+    def _audience_headers(self) -> dict[str, str]:
+        return {**self.api.headers, "Amazon-Marketing-Cloud-Audience-InstanceId": "amcemulator"}
+
+    def _audience(self, path: str, body: dict[str, Any]) -> str:
+        answer = self.api.call("POST", f"audiences/{path}", body, headers=self._audience_headers)
+        assert answer.status_code == 200, answer.text
+        audience_id = str(answer.json()["audienceExecutionId"])
+        self._until_ended(audience_id)
+        return audience_id
+
+    def _until_ended(self, audience_id: str) -> None:
+        def ended() -> bool:
+            answer = self.api.call("GET", f"audiences/query/{audience_id}", headers=self._audience_headers)
+            return answer.json()["status"] in ("SUCCEEDED", "FAILED", "DEACTIVATED")
+
+        wait_for(ended, "the audience to end", deadline=120)
+
     def _submit(self, body: dict[str, Any], api: Api | None = None, fault: dict[str, Any] | None = None) -> str:
         if fault is not None:
             self.server.add_fault(operation="createWorkflowExecution", **fault)
@@ -286,7 +348,7 @@ class Tour:
             self.api.session.request(operation.method, url, headers=headers, data=body, allow_redirects=False)
 
         if operation.is_amc:
-            good = self.api.headers
+            good = self._audience_headers
             ask(good)
             ask({})
             ask({**good, "Amazon-Advertising-API-ClientId": "other"})
@@ -297,4 +359,4 @@ class Tour:
                 ask(good)
         for status in (429, 500, 503, 504):
             self.server.add_fault(operation=operation.id, kind="status", status=status)
-            ask(self.api.headers if operation.is_amc else {})
+            ask(self._audience_headers if operation.is_amc else {})
