@@ -181,6 +181,20 @@ class AmcDeadlineError(AmcExecutionError):
     """The execution did not finish before the deadline of the task."""
 
 
+class AmcResourceFailedError(AmcError):
+    """AMC could not make what it was asked for: an instance, an audience, an upload.
+
+    :param message: the sentence for the user, with AMC's reason.
+    :param status: last status as AMC wrote it.
+    :param reason: AMC's reason, if it gave one.
+    """
+
+    def __init__(self, message: str, *, status: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
 class AmcResultError(AmcError):
     """A result file could not be read whole: wrong host, redirect, wrong length, or a header that does not fit."""
 

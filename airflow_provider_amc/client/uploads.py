@@ -24,11 +24,7 @@ COMPRESSIONS = ("NONE", "GZIP", "BZIP", "SNAPPY")
 COMPARATORS = ("EQ", "GT", "GTE", "LT", "LTE")
 MOST_IDENTITIES = 1000
 
-_FORMATS = {
-    "CSV": lambda options: {"csvDataFormat": options},
-    "JSON": lambda options: {"jsonDataFormat": options.get("jsonDataFormat", "LINES")},
-    "PARQUET": lambda options: {"parquetDataFormat": options},
-}
+FILE_FORMATS = ("CSV", "JSON", "PARQUET")
 
 
 @dataclass(frozen=True)
@@ -114,12 +110,11 @@ def upload_request(
         raise AmcValidationError(f"s3_bucket must be the name of a bucket alone, got {s3_bucket!r}.")
     if len(chosen) != 1:
         raise AmcValidationError(f"Give one of s3_key, s3_prefix and s3_manifest_key, got {len(chosen)}.")
-    kind = _choice(file_format, "file_format", tuple(_FORMATS))
     body = {
         "updateStrategy": _choice(update_strategy, "update_strategy", UPDATE_STRATEGIES),
         "compressionFormat": _choice(compression_format, "compression_format", COMPRESSIONS),
         "dataSource": {"sourceS3Bucket": s3_bucket, **chosen},
-        "fileFormat": _FORMATS[kind](dict(format_options or {})),
+        "fileFormat": _file_format(file_format, format_options or {}),
     }
     return {**body, **({"countryCode": country_code} if country_code else {}), **(extra or {})}
 
@@ -288,3 +283,12 @@ def _choice(value: object, name: str, choices: Sequence[str]) -> str:
     if chosen not in choices:
         raise AmcValidationError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
     return chosen
+
+
+def _file_format(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = _choice(name, "file_format", FILE_FORMATS)
+    if chosen == "CSV":
+        return {"csvDataFormat": dict(options)}
+    if chosen == "JSON":
+        return {"jsonDataFormat": options.get("jsonDataFormat", "LINES")}
+    return {"parquetDataFormat": "PARQUET_DATA_FORMAT"}

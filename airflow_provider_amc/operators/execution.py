@@ -271,9 +271,10 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
                 status=execution.raw_status,
             )
         except AmcDeadlineError:
-            if self.cancel_on_kill:
-                self._cancel("the deadline of the task has passed")
-            raise
+            if not self.cancel_on_kill or self._cancel("the deadline of the task has passed") is not False:
+                raise
+            # It has won: it finished after the last look that AMC answered.
+            finished = self.client.executions.get(execution.workflow_execution_id)
         return self._conclude(finished, query)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, query: str | None = None) -> str:
@@ -294,7 +295,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             self._cancel("the task was killed", patience=_KILL_PATIENCE)
         elif self._submission is not None:
             try:
-                self._submission.cancel_open(self.client.with_patience(_KILL_PATIENCE))
+                self._submission.cancel_own(self.client.with_patience(_KILL_PATIENCE))
             except AmcError as error:
                 self.log.warning("Could not look for the AMC execution that was being submitted: %s", error)
 
@@ -433,16 +434,20 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             return None
         return found.sql_query
 
-    def _cancel(self, why: str, *, patience: float = 60.0) -> None:
+    def _cancel(self, why: str, *, patience: float = 60.0) -> bool | None:
+        """Cancel the execution of this task.
+
+        :returns: ``False`` when it had finished already, ``None`` when there is none or AMC could not be told.
+        """
         if self._running is None:
-            return
+            return None
         try:
             done = self.client.with_patience(patience).executions.cancel(self._running)
         except AmcError as error:
             self.log.warning("Could not cancel AMC execution %s: %s", self._running, error)
-        else:
-            result = "cancelled" if done else "had finished already"
-            self.log.info("AMC execution %s %s: %s", self._running, result, why)
+            return None
+        self.log.info("AMC execution %s %s: %s", self._running, "cancelled" if done else "had finished already", why)
+        return done
 
 
 class AmcCancelWorkflowExecutionOperator(AmcBaseOperator):

@@ -101,8 +101,6 @@ class Submission:
         self._first_start = clock()
         self._settled = self._first_start + (0.0 if store is not None else settle)
         self._ended: list[Execution] = []
-        #: Was a create call sent whose outcome is not known yet?
-        self.is_open = False
 
     def run(self) -> Submitted:
         """Find or start the execution.
@@ -135,13 +133,12 @@ class Submission:
         self._remember(execution)
         return Submitted(execution, self._first_start)
 
-    def cancel_open(self, client: AmcClient) -> None:
-        """Cancel what a create call without an answer may have started, as far as AMC shows it.
+    def cancel_own(self, client: AmcClient) -> None:
+        """Cancel what this task has started, as far as AMC shows it: a create call may be without an answer, and an
+        earlier try may have left an execution that this one has not found yet.
 
         :param client: client that does not keep trying for long.
         """
-        if not self.is_open:
-            return
         for execution in self._own(client):
             if not execution.is_finished:
                 client.executions.cancel(execution.workflow_execution_id)
@@ -261,7 +258,6 @@ class Submission:
     def _submitted(self) -> Execution:
         for call in range(1, _MOST_CALLS + 1):
             self._remember()
-            self.is_open = True
             try:
                 execution = self._client.executions.submit(self._request)
             except AmcUnknownOutcomeError as error:
@@ -270,14 +266,9 @@ class Submission:
                 self._log.warning("%s Looking for the execution.", error)
                 found = self._looked_for(self._clock() + INVISIBLE_SECONDS)
                 if found is not None:
-                    self.is_open = False
                     return found
                 self._log.info("AMC shows no execution after %.0f s: submitting again", INVISIBLE_SECONDS)
-            except AmcError:
-                self.is_open = False
-                raise
             else:
-                self.is_open = False
                 return execution
         raise AssertionError("the last call returns or raises")
 

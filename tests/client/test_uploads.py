@@ -32,7 +32,7 @@ DELETIONS = "/amc/advertiserData/amctest/userDeletionRequest"
         (
             {"s3_manifest_key": "m", "file_format": "PARQUET", "update_strategy": "full_replace", "country_code": "US"},
             {
-                "fileFormat": {"parquetDataFormat": {}},
+                "fileFormat": {"parquetDataFormat": "PARQUET_DATA_FORMAT"},
                 "dataSource": {"sourceManifestS3Key": "m"},
                 "updateStrategy": "FULL_REPLACE",
                 "countryCode": "US",

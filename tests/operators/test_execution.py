@@ -271,6 +271,37 @@ class TestEnding:
             execute(timeout=0.05).execute(task_context())
         assert list(statuses(slow).values()) == ["CANCELLED"]
 
+    def test_an_execution_that_finishes_at_the_deadline_has_won(self, amc_default: EmulatorServer, mocker: Any) -> None:
+        error = AmcDeadlineError("No look at it worked.")
+        operator = execute()
+
+        def away(client: Any, execution_id: str, **_: Any) -> None:
+            while not client.executions.get(execution_id).is_finished:
+                pass
+            raise error
+
+        mocker.patch("airflow_provider_amc.operators.execution.wait_here", side_effect=away)
+        execution_id = operator.execute(task_context())
+        assert statuses(amc_default) == {execution_id: "SUCCEEDED"}
+
+    def test_kill_during_the_search_of_a_retry_cancels_what_the_try_before_it_left(
+        self, slow: EmulatorServer, mocker: Any
+    ) -> None:
+        wait_here = mocker.patch("airflow_provider_amc.operators.execution.wait_here", side_effect=SystemExit)
+        with pytest.raises(SystemExit):
+            execute().execute(task_context())
+        wait_here.side_effect = None
+        retry = execute()
+
+        def killed(self: Any, until: float) -> None:
+            retry.on_kill()
+            raise KeyboardInterrupt
+
+        mocker.patch("airflow_provider_amc.operators.submission.Submission._looked_for", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retry.execute(task_context(ti={"try_number": 2}))
+        assert list(statuses(slow).values()) == ["CANCELLED"]
+
     def test_deadline_in_the_triggerer_cancels(self, slow: EmulatorServer) -> None:
         operator, context = execute(timeout=0.05, deferrable=True), task_context()
         with pytest.raises(AmcDeadlineError, match="did not finish in time"):
