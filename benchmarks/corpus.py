@@ -38,9 +38,11 @@ def measure(directory: Path) -> Iterator[Figure]:
     for file in files:
         sql = file.read_text(encoding="utf-8")
         # Audience queries select user ids; what they find never leaves AMC, so that no threshold applies.
-        privacy = None if _FOR_AUDIENCES.search(sql) else Privacy()
+        for_audience = _FOR_AUDIENCES.search(sql) is not None
+        privacy = None if for_audience else Privacy()
         try:
-            compiled = engine.compile(sql, privacy=privacy, window_start=start, window_end=end, **_settings(file, sql))
+            settings = {**_settings(file, sql), "for_audience": for_audience}
+            compiled = engine.compile(sql, privacy=privacy, window_start=start, window_end=end, **settings)
             for _ in engine.run(compiled, window_start=start, window_end=end):
                 continue
             good += 1

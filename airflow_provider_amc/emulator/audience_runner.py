@@ -126,6 +126,7 @@ class AudienceRunner:
             parameter_values=values,
             input_schema=audience.input_schema,
             sandbox=self._instances.type_of(audience.instance_id) == "SANDBOX",
+            instance_id=audience.instance_id,
             privacy=None,
             window_start=start,
             window_end=end,
