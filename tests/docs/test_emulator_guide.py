@@ -24,6 +24,8 @@ from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from tests.docs.documents import GUIDE
 from tests.docs.markdown import Block, codes
 from tests.docs.shell import commands, run, with_curl
+from tests.emulator.advertiser import PRODUCT, Advertiser, record
+from tests.emulator.api import Api
 from tests.tasks import event_of
 
 pytestmark = pytest.mark.packaging
@@ -185,6 +187,20 @@ def test_smaller_audiences(blocks: list[Block], capsys: pytest.CaptureFixture[st
     (block,) = blocks
     exec(block.text, {"EmulatorServer": EmulatorServer})
     assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+@GUIDE.executed("Audiences and uploads")
+def test_faults_of_audiences_and_uploads(blocks: list[Block], server: EmulatorServer) -> None:
+    (block,) = blocks
+    exec(block.text, {"server": server})
+    advertiser = Advertiser(Api(server.url))
+    advertiser.data_set("sales", PRODUCT)
+    upload_id = advertiser.start("sales")
+    server.advance_clock(500)
+    assert advertiser.upload("sales", upload_id)["status"] == "IN_PROGRESS"
+    audience_id = advertiser.audience(advertiser.connection())
+    job = advertiser.job(advertiser.send(audience_id, [record(number) for number in range(5)]))
+    assert [one["error"] for one in job["invalidRecords"]] == ["Try again."] * 3
 
 
 @GUIDE.executed("The clock")
