@@ -129,6 +129,16 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+_ASSET_URIS: list[dict[str, Any]] = [
+    {
+        "schemes": ["amc"],
+        "handler": "airflow_provider_amc.assets.sanitize_uri",
+        "factory": "airflow_provider_amc.assets.create_asset",
+        "to_openlineage_converter": "airflow_provider_amc.assets.convert_asset_to_openlineage",
+    },
+]
+
+
 def _modules(*names: str) -> list[dict[str, Any]]:
     return [
         {"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_amc.{name}" for name in names]},
@@ -183,6 +193,9 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _CONN_FIELDS,
             },
         ],
+        "asset-uris": _ASSET_URIS,
+        # The name of the same in Airflow 2.
+        "dataset-uris": _ASSET_URIS,
         "extra-links": ["airflow_provider_amc.links.execution.AmcWorkflowExecutionLink"],
         "config": _CONFIG,
     }

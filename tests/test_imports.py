@@ -10,10 +10,10 @@ from importlib import import_module
 
 import pytest
 
-HEAVY = ["boto3", "duckdb", "pandas", "pyarrow", "sqlglot"]
+HEAVY = ["boto3", "duckdb", "openlineage", "pandas", "pyarrow", "sqlglot"]
 #: Packages whose modules DAG files import, or Airflow itself when it looks at the provider.
 PACKAGES = ["hooks", "links", "operators", "sensors", "transfers", "triggers"]
-SINGLE_MODULES = ["exceptions", "get_provider_info", "windows"]
+SINGLE_MODULES = ["assets", "exceptions", "get_provider_info", "windows"]
 
 # One process pays for the import of Airflow; each module is then imported in a fork of its own, so that none of them
 # profits from what another one has loaded already.

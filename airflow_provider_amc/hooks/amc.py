@@ -83,6 +83,16 @@ class AmcHook(BaseHook):
         settings = ConnectionSettings.read(connection, connection.extra_dejson)
         return self._client(self._with_secret(settings), on_secret=mask_secret)
 
+    @cached_property
+    def lineage_namespace(self) -> str:
+        """How lineage names the instance: ``amc://<region>/<instance>``. The credentials are not needed for it."""
+        from airflow_provider_amc.client.regions import Region
+        from airflow_provider_amc.landing.lineage import amc_namespace
+
+        connection = self.get_connection(self.amc_conn_id)
+        settings = ConnectionSettings.read(connection, connection.extra_dejson)
+        return amc_namespace(Region.parse(settings.region).value, self.instance_id or settings.instance_id)
+
     def get_conn(self) -> AmcClient:
         """Return the AMC client.
 

@@ -19,6 +19,7 @@ from airflow_provider_amc.exceptions import (
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import WorkflowDefinitionMixin, rendered_sql, warn_of_merged_rows
+from airflow_provider_amc.operators.lineage import ExecutionLineageMixin, describe_outlets, execution_facts
 from airflow_provider_amc.operators.task_run import REATTACH, TaskRun
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger
 from airflow_provider_amc.triggers.history import duration
@@ -49,7 +50,7 @@ _LOOK_PATIENCE = 5.0
 _AMC_TIMEOUT = (900, 86400)
 
 
-class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
+class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin, AmcBaseOperator):
     """Run an AMC query, saved or ad hoc, over a time window, and wait for its end.
 
     The task succeeds when AMC reports SUCCEEDED, and fails with AMC's reason and the rendered query otherwise. The
@@ -219,6 +220,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         warn_of_merged_rows(self.log, self.sql, self.filtered_metrics_discriminator_column)
         submitted = self._submit(context, self._request(sql, window), query)
         execution = submitted.execution
+        self.execution = execution
         self._running = execution.workflow_execution_id
         self.log.info(
             "AMC execution %s of %s is %s; instance %s, window %s",
@@ -240,7 +242,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         if self.deferrable:
             execution = self._looked_at(execution)
             if execution.is_finished:
-                return self._conclude(execution, query)
+                return self._conclude(context, execution, query)
             self.log.info(
                 "Waiting for it in the triggerer, until %s at the latest",
                 time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline)),
@@ -275,7 +277,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
                 raise
             # It has won: it finished after the last look that AMC answered.
             finished = self.client.executions.get(execution.workflow_execution_id)
-        return self._conclude(finished, query)
+        return self._conclude(context, finished, query)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, query: str | None = None) -> str:
         """Go on after the wait in the triggerer."""
@@ -283,7 +285,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         execution_id = str(event["workflow_execution_id"])
         if event["status"] == "deadline":
             raise deadline_error(execution_id, event.get("execution_status"), event.get("problem"))
-        return self._conclude(finished_execution(self.client, event), query)
+        return self._conclude(context, finished_execution(self.client, event), query)
 
     def on_kill(self) -> None:
         """Cancel the execution when the task is killed while it holds a worker."""
@@ -394,10 +396,11 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
         lowest, highest = _AMC_TIMEOUT
         return max(lowest, min(highest, int(time_allowed(self.timeout, self.execution_timeout))))
 
-    def _conclude(self, execution: Execution, query: str | None = None) -> str:
+    def _conclude(self, context: Context, execution: Execution, query: str | None = None) -> str:
         from airflow_provider_amc.landing.origin import failure_of
 
         self._running = None
+        self.execution = execution
         if query is not None:
             self._tell_changed_query(execution, query)
         if not execution.is_succeeded:
@@ -408,6 +411,7 @@ class AmcExecuteWorkflowOperator(WorkflowDefinitionMixin, AmcBaseOperator):
             f" after {duration(execution.execution_time)}" if execution.execution_time is not None else "",
             ", ".join(column.name for column in execution.output_columns) or "no columns",
         )
+        describe_outlets(context, self.outlets, execution_facts(execution, self.client.instance_id))
         return execution.workflow_execution_id
 
     def _tell_changed_query(self, execution: Execution, query: str) -> None:

@@ -55,6 +55,24 @@ class Select:
                     return list(derived.at(names.index(wanted)))
         return []
 
+    def table_columns(self, expression: exp.Expr) -> set[tuple[str, str]]:
+        """The columns of tables that an expression of this SELECT is computed from: table, column.
+
+        A column without its table counts for the only table that the SELECT reads.
+        """
+        found: set[tuple[str, str]] = set()
+        tables = {alias: derived.table for alias, derived in self.sources.items() if derived.table}
+        for column in expression.find_all(exp.Column):
+            origins = self.origins(column)
+            for origin in origins:
+                found |= origin.select.table_columns(origin.expression)
+            table = tables.get(column.table.lower()) if column.table else None
+            if not column.table and not origins and len(tables) == 1:
+                (table,) = tables.values()
+            if table and not column.is_star:
+                found.add((table, column.name.lower()))
+        return found
+
     def _behind_star(self, item: exp.Expr) -> list[Output] | None:
         if any(join.args.get("using") for join in self.node.args.get("joins") or ()):
             return None
@@ -163,6 +181,27 @@ def output_names(sql: str) -> list[str] | None:
     except RecursionError:
         return None
     return None if columns is None else [column.name for column in columns]
+
+
+def column_sources(sql: str) -> list[list[tuple[str, str]]] | None:
+    """For each column that a query gives, the columns of tables that it is computed from: table, column.
+
+    :param sql: the query.
+    :returns: ``None`` when the text alone does not tell.
+    """
+    tree = parsed(sql)
+    found: list[set[tuple[str, str]]] = []
+    try:
+        for select in selects(tree) if tree is not None else ():
+            columns = select.outputs()
+            if columns is None:
+                return None
+            found += [set() for _ in columns[len(found) :]]
+            for number, column in enumerate(columns):
+                found[number] |= column.select.table_columns(column.expression)
+    except RecursionError:
+        return None
+    return [sorted(sources) for sources in found] or None
 
 
 def tables(sql: str) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.transfers.base import AmcTransferOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    from airflow_provider_amc.landing.lineage import LineageDataset
     from airflow_provider_amc.landing.source import ResultSource
 
 
@@ -125,3 +128,25 @@ class AmcToSqlOperator(AmcTransferOperator):
             "mode": self.mode,
             "workflow_execution_id": self.workflow_execution_id,
         }
+
+    def target_hook(self) -> BaseHook:
+        """The hook of the database."""
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        hook: BaseHook = BaseHook.get_connection(self.conn_id).get_hook()
+        return hook
+
+    def targets(self, source: ResultSource, landed: Mapping[str, Any]) -> list[LineageDataset]:
+        """The table."""
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        from airflow_provider_amc.landing.lineage import column_types, table_of
+        from airflow_provider_amc.landing.table import TableName
+
+        connection = BaseHook.get_connection(self.conn_id)
+        parts = TableName.parse(self.table).parts
+        return [
+            table_of(
+                connection.get_hook(), connection, parts, columns=column_types(source.execution), rows=landed["rows"]
+            )
+        ]

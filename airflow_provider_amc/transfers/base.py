@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_amc.exceptions import AmcPrivacyLossError, AmcValidationError
 from airflow_provider_amc.operators.base import AmcBaseOperator
+from airflow_provider_amc.operators.lineage import describe_outlets, execution_facts
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseHook, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_amc.landing.lineage import LineageDataset
     from airflow_provider_amc.landing.manifest import Landing
     from airflow_provider_amc.landing.source import ResultSource
 
@@ -65,6 +68,7 @@ class AmcTransferOperator(AmcBaseOperator):
         self.workflow_name = workflow_name
         self.max_hidden_share = max_hidden_share
         self.on_hidden = on_hidden
+        self._landed: tuple[ResultSource, Mapping[str, Any]] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the result."""
@@ -87,7 +91,63 @@ class AmcTransferOperator(AmcBaseOperator):
             if self.on_hidden == "skip":
                 raise AirflowSkipException(str(error)) from error
             raise
+        self._landed = source, landed
+        self._tell_airflow(context, source, landed)
         return {**landed, **self._tell_loss(source)}
+
+    def targets(self, source: ResultSource, landed: Mapping[str, Any]) -> list[LineageDataset]:
+        """What was written, for lineage; here, the folder of the workflow in a store.
+
+        :param source: the result.
+        :param landed: what :meth:`land` has returned.
+        """
+        from airflow_provider_amc.landing.lineage import column_types, folder_of
+
+        columns = column_types(source.execution)
+        return [folder_of(landed["manifest"], columns=columns, rows=landed["rows"], size=landed["bytes"])]
+
+    def target_hook(self) -> BaseHook | None:
+        """The hook that the targets were written with; ``None`` when it tells Airflow itself what it has written."""
+        return None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """The result of the workflow or query in, the targets out."""
+        from airflow_provider_amc.landing.facets import operator_lineage
+        from airflow_provider_amc.landing.lineage import result_of
+
+        namespace = self.hook.lineage_namespace
+        if self._landed is None:
+            return operator_lineage(namespace, inputs=[])
+        source, landed = self._landed
+        return operator_lineage(
+            namespace,
+            inputs=[result_of(namespace, source.execution, None)],
+            outputs=self.targets(source, landed),
+            execution=source.execution,
+            loss=source.meter.loss if source.meter is not None else None,
+        )
+
+    def _tell_airflow(self, context: Context, source: ResultSource, landed: Mapping[str, Any]) -> None:
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+        from airflow_provider_amc.landing.lineage import result_of
+
+        facts = execution_facts(source.execution, source.instance_id)
+        loss = {"hidden_share": source.meter.loss.hidden_share} if source.meter is not None else {}
+        describe_outlets(context, self.outlets, {**facts, **landed, **loss})
+        try:
+            collector = get_hook_lineage_collector()
+            if type(collector).__name__ == "NoOpCollector":
+                # Nobody listens, and it can take a question to the database to tell the name of a table.
+                return
+            result = result_of(self.hook.lineage_namespace, source.execution, None)
+            collector.add_input_asset(context=self.hook, uri=result.uri)
+            hook = self.target_hook()
+            for target in self.targets(source, landed) if hook is not None else ():
+                collector.add_output_asset(context=hook, uri=target.uri)
+        except Exception as error:
+            # The result has landed; a task that fails here would land it again.
+            self.log.warning("Airflow could not be told what was written: %s", type(error).__name__)
 
     def _tell_loss(self, source: ResultSource) -> dict[str, Any]:
         if source.meter is None:

@@ -252,6 +252,25 @@ def test_what_amc_hides(
     assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {"run_query": "success", "to_table": state}
 
 
+@pytest.mark.system
+@README.executed("Lineage")
+def test_outlets(blocks: list[Block], amc_default: EmulatorServer, s3: Any, project: Path) -> None:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    (whole,) = README.blocks_of("A complete DAG")
+    head, _, _ = whole.text.partition("    to_s3 = ")
+    head = head.replace('dag_id="', 'dag_id="outlets_')
+    run_dag(save(head + indent(blocks[0].text, "    "), project))
+    with create_session() as session:
+        event = session.query(AssetEvent).order_by(AssetEvent.id.desc()).first()
+        found = event.extra["amc"]
+    told = {name for paragraph in [README.path.read_text()] for name in re.findall(r"`(\w+)`", paragraph)}
+    assert set(found) <= told
+    assert found["rows"] > 0
+    assert found["manifest"] in {f"s3://{BUCKET}/{key}" for key in s3.list_keys(BUCKET)}
+
+
 @README.executed("Retries and clears")
 def test_retry_policy(blocks: list[Block], amc_default: EmulatorServer, project: Path) -> None:
     """AMC refuses the first call; without the policy the second try would succeed."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_amc.sql.outputs import output_names, tables
+from airflow_provider_amc.sql.outputs import column_sources, output_names, tables
 
 UNION = "SELECT a, COUNT(*) AS n FROM t GROUP BY a UNION ALL SELECT b, MAX(c) FROM u GROUP BY b"
 
@@ -47,3 +47,25 @@ def test_names(sql: str, names: list[str] | None) -> None:
 )
 def test_tables(sql: str, names: list[str]) -> None:
     assert tables(sql) == names
+
+
+@pytest.mark.parametrize(
+    ("sql", "sources"),
+    [
+        ("SELECT t.a, b AS c, 1 AS one, COUNT(*) AS n FROM t GROUP BY t.a, b", [[("t", "a")], [("t", "b")], [], []]),
+        ("SELECT SUM(i.x) / SUM(c.y) AS r FROM i JOIN c ON i.k = c.k", [[("c", "y"), ("i", "x")]]),
+        # Whose column it is, only the tables tell.
+        ("SELECT SUM(x) AS s FROM i JOIN c ON i.k = c.k", [[]]),
+        (
+            "WITH q AS (SELECT a, SUM(b) AS s FROM t GROUP BY a) SELECT a, s / 2 AS h FROM q",
+            [[("t", "a")], [("t", "b")]],
+        ),
+        ("SELECT a FROM t UNION ALL SELECT b FROM u", [[("t", "a"), ("u", "b")]]),
+        ("SELECT q.* FROM (SELECT a AS x FROM t) q", [[("t", "a")]]),
+        ("SELECT v.A FROM TABLE(EXTEND_TIME_WINDOW('dsp_views', 'P7D', 'P0D')) v", [[("dsp_views", "a")]]),
+        ("SELECT * FROM t", None),
+        ("not a query (", None),
+    ],
+)
+def test_column_sources(sql: str, sources: list[list[tuple[str, str]]] | None) -> None:
+    assert column_sources(sql) == sources
