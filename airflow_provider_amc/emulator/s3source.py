@@ -55,18 +55,19 @@ class S3Source:
     def _client(self) -> Any:
         if self._made is None:
             import boto3
-            from botocore import UNSIGNED
             from botocore.config import Config
 
             session = boto3.session.Session()
-            settings: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 60, "retries": {"total_max_attempts": 3}}
-            if session.get_credentials() is None:
-                settings["signature_version"] = UNSIGNED
+            made_up = {}
+            if self._endpoint_url is not None and session.get_credentials() is None:
+                # A local S3 takes any, but not a request without
+                made_up = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
             self._made = session.client(
                 "s3",
                 endpoint_url=self._endpoint_url,
                 region_name=session.region_name or "us-east-1",
-                config=Config(**settings),
+                config=Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}),
+                **made_up,
             )
         return self._made
 
