@@ -47,6 +47,7 @@ class PrivacyLoss:
     :param metrics: by metric, which part of its sum stands in hidden rows, 0 to 1; ``None`` when the sum is zero.
     :param removed_values: by column, empty cells in hidden rows; columns without any are left out.
     :param reasons: by AMC's reason, without its number of users, rows.
+    :param doubt: what the numbers may leave out, as a sentence.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class PrivacyLoss:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     removed_values: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
+    doubt: str | None = None
 
     @property
     def row_share(self) -> float:
@@ -93,7 +95,7 @@ class PrivacyLoss:
         if others:
             told.append(f"Dimensions removed, by rows: {', '.join(others)}")
         told += [f"{count} rows: {reason}" for reason, count in self.reasons.items()]
-        return told
+        return [*told, self.doubt] if self.doubt else told
 
     def check(self, most: float | None) -> None:
         """Compare with the share that may be hidden.
@@ -125,6 +127,7 @@ class PrivacyMeter:
 
     def __init__(self, columns: Sequence[OutputColumn], told_by: PrivacyColumns, most: float | None = None) -> None:
         self._most = most
+        self._doubt = told_by.doubt
         names = [column.name for column in columns]
         self._places = {
             key: names.index(name) if (name := getattr(told_by, key)) is not None else None
@@ -191,6 +194,7 @@ class PrivacyMeter:
                 metrics={self._names[place]: _share(tally.sums[place], self._totals[place]) for place in self._metrics},
                 removed_values={self._names[place]: count for place, count in tally.empty.items() if count},
                 reasons=dict(sorted(self._reasons.items())),
+                doubt=self._doubt,
             )
 
 

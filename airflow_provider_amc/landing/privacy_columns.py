@@ -22,13 +22,14 @@ class PrivacyColumns:
     :param discriminator: ``filteredMetricsDiscriminatorColumn``.
     :param user_count: ``distinctUserCountColumn``.
     :param reason: ``filteredReasonColumn``.
-    :param rows_stay: does AMC keep the rows that lose values (``REMOVE_VALUES``)? Also true when nobody can tell.
+    :param rows_stay: does AMC keep the rows that lose values (``REMOVE_VALUES``)? ``None`` when nobody can tell: of a query
+        that ran ad hoc, AMC shows the SQL and no more.
     """
 
     discriminator: str | None = None
     user_count: str | None = None
     reason: str | None = None
-    rows_stay: bool = True
+    rows_stay: bool | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -38,7 +39,17 @@ class PrivacyColumns:
     @property
     def tell_loss(self) -> bool:
         """Do they tell what is hidden? Of rows that were removed as a whole, nothing can."""
-        return self.discriminator is not None or (bool(self.names) and self.rows_stay)
+        return self.discriminator is not None or (bool(self.names) and self.rows_stay is not False)
+
+    @property
+    def doubt(self) -> str | None:
+        """What the numbers may leave out, as a sentence."""
+        if self.discriminator is not None or self.rows_stay or not self.names:
+            return None
+        return (
+            "Rows that AMC has removed as a whole are not counted: AMC does not tell whether the query ran with "
+            "privacy_filtering_behavior='REMOVE_VALUES', which keeps them"
+        )
 
     @classmethod
     def of(cls, execution: Execution, fetch_workflow: Callable[[], Workflow | None]) -> PrivacyColumns:

@@ -133,6 +133,9 @@ def test_lines_for_the_log() -> None:
         "1 rows: 'dsp_clicks' (path 1 of 2) effective users < 2 required",
         "1 rows: 'dsp_impressions' users < 100 required",
     ]
+    doubtful = measured(BY_REASON, *ROWS)
+    assert doubtful.lines()[-1] == BY_REASON.doubt
+    assert measured(PrivacyColumns(None, None, "why", rows_stay=True), *ROWS).doubt is None
 
 
 class TestLimit:

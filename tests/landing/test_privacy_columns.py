@@ -43,10 +43,14 @@ def test_reason_of_a_saved_workflow() -> None:
     """Whether its rows stay is known to the workflow alone."""
     result = execution(*OWN, WHY)
     kept = found(result, filteredReasonColumn="why", privacyFilteringBehavior="REMOVE_VALUES")
-    assert (kept.reason, kept.tell_loss) == ("why", True)
+    assert (kept.reason, kept.tell_loss, kept.doubt) == ("why", True, None)
     assert not found(result, filteredReasonColumn="why").tell_loss
     # Of a query that ran ad hoc nobody can tell, and it is taken for what it says.
-    assert PrivacyColumns.of(result, lambda: None).tell_loss
+    unknown = PrivacyColumns.of(result, lambda: None)
+    assert unknown.tell_loss
+    assert "Rows that AMC has removed as a whole are not counted" in str(unknown.doubt)
+    assert PrivacyColumns("filtered").doubt is None
+    assert PrivacyColumns().doubt is None
 
 
 def test_sql_that_does_not_tell() -> None:
