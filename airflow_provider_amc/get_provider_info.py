@@ -164,9 +164,9 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _INTEGRATION, "external-doc-url": _DOCS, "tags": ["service", "advertising"]},
         ],
         "hooks": _modules("hooks.amc"),
-        "operators": _modules("operators.workflow", "operators.execution", "operators.schedule"),
-        "sensors": _modules("sensors.execution"),
-        "triggers": _modules("triggers.execution"),
+        "operators": _modules("operators.workflow", "operators.execution", "operators.schedule", "operators.instance"),
+        "sensors": _modules("sensors.execution", "sensors.resource"),
+        "triggers": _modules("triggers.execution", "triggers.resource"),
         "transfers": [
             {
                 "source-integration-name": _INTEGRATION,

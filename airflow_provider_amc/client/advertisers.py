@@ -28,7 +28,7 @@ class AdvertiserId:
 
     :param id: number of a DSP advertiser, or ``ENTITY...`` of one with sponsored ads.
     :param type: ``DISPLAY``, ``SPONSORED_ADS`` or ``SAS``.
-    :param marketplace_id: marketplace of sponsored ads; ``""`` for none.
+    :param marketplace_id: marketplace of sponsored ads or an ad server; ``""`` for DSP advertisers, which have none.
     """
 
     id: str
@@ -56,7 +56,7 @@ class AdvertiserId:
             raise AmcValidationError(f"{name}: type must be one of {', '.join(TYPES)}, got {value.get('type')!r}.")
         if kind == "SPONSORED_ADS" and not marketplace:
             raise AmcValidationError(f"{name}: an advertiser of type SPONSORED_ADS needs a marketplaceId.")
-        return cls(str(identifier), kind, str(marketplace))
+        return cls(str(identifier), kind, "" if kind == "DISPLAY" else str(marketplace))
 
     def to_api(self) -> dict[str, str]:
         """Write it as AMC takes it."""
@@ -90,7 +90,8 @@ class Advertiser:
     @property
     def key(self) -> AdvertiserId:
         """What names it in an update."""
-        return AdvertiserId(self.id, (self.type or "").upper(), self.marketplace_id or "")
+        kind = (self.type or "").upper()
+        return AdvertiserId(self.id, kind, "" if kind == "DISPLAY" else self.marketplace_id or "")
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError, AmcResourceFailedError, AmcValidationError
+from airflow_provider_amc.exceptions import AmcNotFoundError, AmcResourceFailedError, AmcValidationError
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.task_run import TaskRun
 from airflow_provider_amc.operators.waiting import AmcWaitingOperator
@@ -13,14 +14,20 @@ from airflow_provider_amc.operators.waiting import AmcWaitingOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_amc.client.advertisers import AdvertiserId
     from airflow_provider_amc.client.models import Instance
+
+#: By how much AMC's clock may be behind ours.
+_CLOCKS_DIFFER = timedelta(minutes=1)
+#: Advertisers that an error names.
+_NAMED = 5
 
 
 class AmcCreateInstanceOperator(AmcWaitingOperator):
     """Create an AMC instance and wait until it can be used, five minutes as a rule.
 
     AMC remembers a request for ten minutes only, so an instance of the same name is looked for first: a retry of the
-    task goes on with it.
+    task goes on with it. One whose creation has failed does not count.
 
     :param instance_name: 3 to 50 letters, digits and spaces. (templated)
     :param advertiser_name: likewise. (templated)
@@ -29,7 +36,7 @@ class AmcCreateInstanceOperator(AmcWaitingOperator):
     :param collaboration: back the instance with a collaboration of AWS Clean Rooms.
     :param partners: members of the collaboration besides you. (templated)
     :param if_exists: what to do when an instance has the name: ``skip`` waits for it and returns its id, ``fail`` fails
-        the task, unless this task has made it. Default: ``skip``.
+        the task, unless an earlier try of it made the instance. Default: ``skip``.
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :returns: the instance id.
     :raises AmcValidationError: an argument is wrong, or the name is taken and ``if_exists`` is ``fail``.
@@ -72,22 +79,14 @@ class AmcCreateInstanceOperator(AmcWaitingOperator):
 
     def execute(self, context: Context) -> str:
         """Create the instance, or find it."""
-        from airflow_provider_amc.client.run_key import digest
-
         task = TaskRun.of(context)
-        instance = self._existing()
+        named = [one for one in self.client.instances.list() if one.instance_name == self.instance_name]
+        failed = [one.instance_id for one in named if (one.creation_status or "").upper() == "FAILED"]
+        instance = next((one for one in named if one.instance_id not in failed), None)
         if instance is None:
-            instance = self.client.instances.create(
-                self.instance_name,
-                advertiser_name=self.advertiser_name,
-                aws_account_id=self.aws_account_id,
-                s3_bucket_name=self.s3_bucket_name,
-                collaboration=self.collaboration,
-                partners=self.partners,
-                idempotency_token=digest([task.identity("retry"), self.instance_name], 32),
-            )
+            instance = self._create(task, failed)
             self.log.info("AMC instance %s (%s) is being created", instance.instance_id, self.instance_name)
-        elif self.if_exists == "fail" and not task.is_retry:
+        elif self.if_exists == "fail" and not _may_be_of(task, instance):
             raise AmcValidationError(f"The AMC instance {instance.instance_id} is named {self.instance_name} already.")
         else:
             self.log.info("AMC instance %s is named %s already", instance.instance_id, self.instance_name)
@@ -96,9 +95,26 @@ class AmcCreateInstanceOperator(AmcWaitingOperator):
         result: str = self.wait_for("instance", {"instance_id": instance.instance_id}, instance.instance_id)
         return result
 
-    def _existing(self) -> Instance | None:
-        named = [one for one in self.client.instances.list() if one.instance_name == self.instance_name]
-        return next((one for one in named if (one.creation_status or "").upper() != "FAILED"), None)
+    def _create(self, task: TaskRun, failed: Sequence[str]) -> Instance:
+        from airflow_provider_amc.client.run_key import digest
+
+        request: dict[str, Any] = {
+            "advertiser_name": self.advertiser_name,
+            "aws_account_id": self.aws_account_id,
+            "s3_bucket_name": self.s3_bucket_name,
+            "collaboration": self.collaboration,
+            "partners": self.partners,
+        }
+        # Tries share a token, or a lost answer makes a second instance; but after a failed creation it would bring back
+        # the failed instance.
+        token = digest([task.identity("retry"), self.instance_name, request, sorted(failed)], 32)
+        return self.client.instances.create(self.instance_name, **request, idempotency_token=token)
+
+
+def _may_be_of(task: TaskRun, instance: Instance) -> bool:
+    """Whether an earlier try may have made an instance. AMC tells no creation time of one that it has just begun."""
+    created = instance.creation_datetime
+    return task.is_retry and (created is None or created >= task.since - _CLOCKS_DIFFER)
 
 
 class AmcUpdateInstanceOperator(AmcBaseOperator):
@@ -178,18 +194,21 @@ class AmcDeleteInstanceOperator(AmcBaseOperator):
 class AmcUpdateAdvertisersOperator(AmcWaitingOperator):
     """Add advertisers to an instance and remove others, in as many updates as AMC needs, one after another.
 
-    AMC takes ten of each with one update and has one open update at a time. Advertisers that are there already are not
-    added again and those that are not are not removed, so that a retry goes on where the try before it stopped.
+    AMC takes ten of each with one update and has one open update at a time; one that is open already, whoever asked for
+    it, is waited for. Advertisers that are there already are not added again and those that are not are not removed, so
+    that a retry goes on where the try before it stopped.
 
     :param add: advertisers to add: mappings with ``id``, ``type`` and ``marketplaceId``. (templated)
     :param remove: advertisers to remove, likewise. (templated)
+    :param wait_for_completion: ``False`` does not wait for the last update; those before it have to end in any case.
+        Default: ``True``.
     :param instance_id: the instance. Default: that of the connection. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :returns: how many were ``added`` and ``removed``.
     :raises AmcValidationError: an argument is wrong; nothing was sent.
     :raises AmcResourceFailedError: AMC rejected an update; those before it stay.
 
-    See :class:`~airflow_provider_amc.operators.waiting.AmcWaitingOperator` for the arguments of the wait.
+    See :class:`~airflow_provider_amc.operators.waiting.AmcWaitingOperator` for the other arguments of the wait.
     """
 
     template_fields: Sequence[str] = ("add", "remove", *AmcBaseOperator.template_fields)
@@ -206,55 +225,79 @@ class AmcUpdateAdvertisersOperator(AmcWaitingOperator):
         self.remove = remove
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Ask for the first update; the others follow when it has ended."""
-        from airflow_provider_amc.client.advertisers import advertiser_ids
-
-        advertiser_ids(self.add, "add"), advertiser_ids(self.remove, "remove")
-        if (open_update := self._open()) is not None:
-            self.log.info("AMC update %s of the instance's advertisers is open: waiting for it", open_update)
-            return self._wait(open_update, {"added": 0, "removed": 0})
-        return self._next({"added": 0, "removed": 0})
+        """Ask for one update after another."""
+        self._wanted()
+        return self._go_on({"added": 0, "removed": 0, "left": None, "own": None})
 
     def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Ask for the next update."""
-        return self._next(result)
+        return self._go_on(result)
 
-    def _next(self, done: dict[str, int]) -> dict[str, int]:
-        from airflow_provider_amc.client.advertisers import BATCH, advertiser_ids
+    def failed(self, kind: str, names: Mapping[str, str], result: Any, status: str, reason: str | None) -> None:
+        """Go on when the update was somebody else's, or that of an earlier try."""
+        if names["update_id"] == result["own"]:
+            super().failed(kind, names, result, status, reason)
+        self.log.warning("AMC update %s, which was open before, ended as %s", names["update_id"], status)
 
-        there = {one.key for one in self.client.advertisers.list()}
-        add = [one for one in advertiser_ids(self.add, "add") if one not in there]
-        remove = [one for one in advertiser_ids(self.remove, "remove") if one in there]
-        if not add and not remove:
-            self.log.info("Advertisers of %s: %s", self.client.instance_id, done)
-            return done
-        asked = done["added"] + done["removed"]
-        if asked >= len(self.add) + len(self.remove):
-            # AMC said that it has carried out all of them.
-            raise AmcResourceFailedError(
-                f"AMC has completed the updates, and {len(add) + len(remove)} of the advertisers are still not as asked "
-                "for. Their sponsored ads or DSP entity may not be reachable with this account."
-            )
-        chosen_add, chosen_remove = add[:BATCH], remove[:BATCH]
-        update = self.client.advertisers.update(add=chosen_add, remove=chosen_remove)
-        self.log.info(
-            "AMC update %s: adding %s advertisers, removing %s", update.update_id, len(chosen_add), len(chosen_remove)
-        )
-        so_far = {"added": done["added"] + len(chosen_add), "removed": done["removed"] + len(chosen_remove)}
-        if not self.wait_for_completion and len(add) <= BATCH and len(remove) <= BATCH:
-            return so_far
-        return self._wait(str(update.update_id), so_far)
+    def _wanted(self) -> tuple[list[AdvertiserId], list[AdvertiserId]]:
+        from airflow_provider_amc.client.advertisers import advertiser_ids
 
-    def _wait(self, update_id: str, done: dict[str, int]) -> dict[str, int]:
-        names = {"instance_id": self.client.instance_id or "", "update_id": update_id}
-        result: dict[str, int] = self.wait_for("advertiser update", names, done)
-        return result
+        add, remove = advertiser_ids(self.add, "add"), advertiser_ids(self.remove, "remove")
+        if both := sorted({*add} & {*remove}):
+            raise AmcValidationError(f"{both[0].type} advertiser {both[0].id} is to be added and to be removed.")
+        return add, remove
+
+    def _go_on(self, state: dict[str, Any]) -> dict[str, int]:
+        """Ask for updates until nothing is left to do.
+
+        :param state: how many were ``added`` and ``removed``, how many should be ``left`` now, and ``own``, the update
+            that this try asked for last.
+        """
+        while True:
+            if (update_id := self._open()) is not None:
+                self.log.info("AMC update %s of the instance's advertisers is open: waiting for it", update_id)
+                state = {**state, "own": None}
+            else:
+                add, remove = self._to_do(state["left"])
+                if not add and not remove:
+                    break
+                state = self._ask(add, remove, state)
+                update_id = state["own"]
+                if not state["left"] and not self.wait_for_completion:
+                    break
+            names = {"instance_id": self.client.instance_id or "", "update_id": update_id}
+            self.settle("advertiser update", names, state)
+        done = {name: state[name] for name in ("added", "removed")}
+        self.log.info("Advertisers of AMC instance %s: %s", self.client.instance_id, done)
+        return done
 
     def _open(self) -> str | None:
-        try:
-            updates = list(self.client.advertisers.updates())
-        except AmcError as error:
-            self.log.warning("Could not list the updates of the advertisers: %s", error)
-            return None
-        found = [one for one in updates if not one.is_finished and one.update_id is not None]
-        return str(found[-1].update_id) if found else None
+        updates = self.client.advertisers.updates()
+        return next((str(one.update_id) for one in updates if not one.is_finished and one.update_id is not None), None)
+
+    def _to_do(self, expected: int | None) -> tuple[list[AdvertiserId], list[AdvertiserId]]:
+        wanted_add, wanted_remove = self._wanted()
+        there = {one.key for one in self.client.advertisers.list()}
+        add = [one for one in wanted_add if one not in there]
+        remove = [one for one in wanted_remove if one in there]
+        if expected is not None and len(add) + len(remove) > expected:
+            # AMC said that it had carried out the update.
+            some = ", ".join(one.id for one in [*add, *remove][:_NAMED])
+            raise AmcResourceFailedError(
+                f"AMC has completed the updates, and {len(add) + len(remove)} advertisers are still not as asked for "
+                f"({some}). Check that this account can reach them."
+            )
+        return add, remove
+
+    def _ask(self, add: list[AdvertiserId], remove: list[AdvertiserId], state: dict[str, Any]) -> dict[str, Any]:
+        from airflow_provider_amc.client.advertisers import BATCH
+
+        adding, removing = add[:BATCH], remove[:BATCH]
+        update = self.client.advertisers.update(add=adding, remove=removing)
+        self.log.info("AMC update %s: adding %s advertisers, removing %s", update.update_id, len(adding), len(removing))
+        return {
+            "added": state["added"] + len(adding),
+            "removed": state["removed"] + len(removing),
+            "left": len(add) + len(remove) - len(adding) - len(removing),
+            "own": str(update.update_id),
+        }

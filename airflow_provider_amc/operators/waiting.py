@@ -11,12 +11,12 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_amc.exceptions import (
     AmcDeadlineError,
-    AmcError,
     AmcExecutionError,
     AmcNotFoundError,
     AmcResourceFailedError,
 )
 from airflow_provider_amc.operators.base import AmcBaseOperator
+from airflow_provider_amc.triggers.looks import Looks, name_of
 from airflow_provider_amc.triggers.polling import next_interval
 from airflow_provider_amc.triggers.resource import AmcResourceTrigger
 from airflow_provider_amc.triggers.waiting import BACKSTOP, poll_intervals, time_allowed
@@ -34,7 +34,8 @@ class AmcWaitingOperator(AmcBaseOperator):
     :param deferrable: wait in the triggerer, without holding a worker. Default: ``[operators] default_deferrable``.
     :param poll_interval: seconds between two looks; the interval grows with the wait. Default: ``[amc] poll_interval``
         (15).
-    :param timeout: longest wait, seconds or timedelta. Default: 24 hours, or what ``execution_timeout`` leaves.
+    :param timeout: longest wait, seconds or timedelta; one limit for all that a task waits for. Default: 24 hours, or
+        what ``execution_timeout`` leaves.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AmcWaitingOperator(AmcBaseOperator):
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
+        self._deadline: float | None = None
 
     def wait_for(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Wait for a resource, here or in the triggerer.
@@ -62,29 +64,40 @@ class AmcWaitingOperator(AmcBaseOperator):
         :raises AmcResourceFailedError: AMC could not make it.
         :raises AmcDeadlineError: it took too long.
         """
-        allowed = time_allowed(self.timeout, self.execution_timeout)
-        first, longest = poll_intervals(self.poll_interval)
-        deadline = time.time() + allowed
-        seen = self._looked_at(kind, names)
-        if seen is None or not seen.finished:
-            if self.deferrable:
-                self.defer(
-                    trigger=AmcResourceTrigger(
-                        kind=kind,
-                        names=names,
-                        amc_conn_id=self.amc_conn_id,
-                        instance_id=self.client.instance_id,
-                        poll_interval=first,
-                        poll_interval_max=longest,
-                        deadline=deadline,
-                    ),
-                    method_name="execute_complete",
-                    kwargs={"kind": kind, "names": dict(names), "result": result},
-                    timeout=timedelta(seconds=allowed + BACKSTOP),
-                )
-            seen = self._waited(kind, names, first, longest, deadline, seen)
-        self._require(kind, names, seen.status, seen.succeeded, seen.reason)
+        self.settle(kind, names, result)
         return self.concluded(kind, names, result)
+
+    def settle(self, kind: str, names: Mapping[str, str], result: Any) -> None:
+        """Wait for a resource here, or leave for the triggerer; :meth:`concluded` goes on then.
+
+        :param kind: see :meth:`wait_for`.
+        :param names: see :meth:`wait_for`.
+        :param result: see :meth:`wait_for`.
+        """
+        if self._deadline is None:
+            self._deadline = time.time() + time_allowed(self.timeout, self.execution_timeout)
+        first, longest = poll_intervals(self.poll_interval)
+        looks = Looks(kind, names, self.log)
+        seen = looks.look(self.client)
+        if seen is None and self.deferrable:
+            self.defer(
+                trigger=AmcResourceTrigger(
+                    kind=kind,
+                    names=names,
+                    amc_conn_id=self.amc_conn_id,
+                    instance_id=self.client.instance_id,
+                    poll_interval=first,
+                    poll_interval_max=longest,
+                    deadline=self._deadline,
+                ),
+                method_name="execute_complete",
+                kwargs={"kind": kind, "names": dict(names), "result": result, "deadline": self._deadline},
+                timeout=timedelta(seconds=max(0.0, self._deadline - time.time()) + BACKSTOP),
+            )
+        if seen is None:
+            seen = self._waited(looks, kind, names, first, longest, self._deadline)
+        if not seen.succeeded:
+            self.failed(kind, names, result, seen.status, seen.reason)
 
     def execute_complete(
         self,
@@ -93,16 +106,20 @@ class AmcWaitingOperator(AmcBaseOperator):
         kind: str = "",
         names: Mapping[str, str] | None = None,
         result: Any = None,
+        deadline: float | None = None,
     ) -> Any:
         """Go on after the wait in the triggerer."""
         names = names or {}
+        self._deadline = deadline
         if not event:
             raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
         if event["status"] == "missing":
-            raise AmcNotFoundError(f"AMC does not know the {_name(kind, names)}: {event.get('problem')}")
+            raise AmcNotFoundError(f"AMC does not know the {name_of(kind, names)}: {event.get('problem')}")
         if event["status"] == "deadline":
             raise _deadline_error(kind, names, event.get("resource_status"), event.get("problem"))
-        self._require(kind, names, str(event["resource_status"]), bool(event["succeeded"]), event.get("reason"))
+        self.log.info("AMC %s is %s", name_of(kind, names), event["resource_status"])
+        if not event["succeeded"]:
+            self.failed(kind, names, result, str(event["resource_status"]), event.get("reason"))
         return self.concluded(kind, names, result)
 
     def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
@@ -114,50 +131,29 @@ class AmcWaitingOperator(AmcBaseOperator):
         """
         return result
 
-    def _looked_at(self, kind: str, names: Mapping[str, str]) -> Progress | None:
-        from airflow_provider_amc.client.progress import progress
+    def failed(self, kind: str, names: Mapping[str, str], result: Any, status: str, reason: str | None) -> None:
+        """What happens when AMC could not make it: the task fails.
 
-        try:
-            return progress(self.client, kind, names)
-        except AmcError as error:
-            # What was made a moment ago may not be shown yet.
-            if not error.retryable and not isinstance(error, AmcNotFoundError):
-                raise
-            return None
+        :param kind: see :meth:`wait_for`.
+        :param names: see :meth:`wait_for`.
+        :param result: see :meth:`wait_for`.
+        :param status: AMC's word.
+        :param reason: AMC's reason, if it gave one.
+        :raises AmcResourceFailedError: always, unless a subclass can go on.
+        """
+        message = f"AMC {name_of(kind, names)} ended as {status}: {reason or 'AMC gives no reason'}"
+        raise AmcResourceFailedError(message, status=status, reason=reason)
 
     def _waited(
-        self,
-        kind: str,
-        names: Mapping[str, str],
-        first: float,
-        longest: float,
-        deadline: float,
-        seen: Progress | None,
+        self, looks: Looks, kind: str, names: Mapping[str, str], first: float, longest: float, deadline: float
     ) -> Progress:
-        started, status = time.time(), seen.status if seen else None
-        while seen is None or not seen.finished:
-            now = time.time()
-            if now >= deadline:
-                raise _deadline_error(kind, names, status)
+        started = time.time()
+        while (now := time.time()) < deadline:
             time.sleep(max(0.0, min(next_interval(now - started, first, longest), deadline - now)))
-            seen = self._looked_at(kind, names)
-            if seen is not None and seen.status != status:
-                status = seen.status
-                self.log.info("AMC %s is %s", _name(kind, names), status)
-        return seen
-
-    def _require(self, kind: str, names: Mapping[str, str], status: str, succeeded: bool, reason: str | None) -> None:
-        if not succeeded:
-            raise AmcResourceFailedError(
-                f"AMC {_name(kind, names)} ended as {status}: {reason or 'AMC gives no reason'}",
-                status=status,
-                reason=reason,
-            )
-        self.log.info("AMC %s is %s", _name(kind, names), status)
-
-
-def _name(kind: str, names: Mapping[str, str]) -> str:
-    return f"{kind} {'/'.join(names.values())}"
+            seen = looks.look(self.client)
+            if seen is not None:
+                return seen
+        raise _deadline_error(kind, names, looks.seen.status if looks.seen else None, looks.problem)
 
 
 def _deadline_error(
@@ -165,7 +161,7 @@ def _deadline_error(
 ) -> AmcDeadlineError:
     trouble = f" The last look at it failed: {problem}" if problem else ""
     return AmcDeadlineError(
-        f"AMC {_name(kind, names)} was not finished in time; its last known status is {status or 'unknown'}.{trouble} "
+        f"AMC {name_of(kind, names)} was not finished in time; its last known status is {status or 'unknown'}.{trouble} "
         "AMC goes on with it. Raise timeout (or execution_timeout) to wait longer.",
         status=status,
     )

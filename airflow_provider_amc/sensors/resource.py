@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcError, AmcExecutionError, AmcNotFoundError, AmcResourceFailedError
+from airflow_provider_amc.triggers.looks import name_of
 from airflow_provider_amc.triggers.resource import AmcResourceTrigger
 from airflow_provider_amc.triggers.waiting import BACKSTOP, poll_intervals, time_allowed
 
@@ -105,7 +106,11 @@ class AmcResourceSensor(BaseSensorOperator):
         if event["status"] == "missing":
             raise AmcNotFoundError(f"AMC does not know the {self._name}: {event.get('problem')}")
         if event["status"] == "deadline":
-            message = f"AMC {self._name} was not finished in time; its last known status is {event['resource_status']}."
+            trouble = f" The last look at it failed: {event['problem']}" if event.get("problem") else ""
+            message = (
+                f"AMC {self._name} was not finished in time; its last known status is "
+                f"{event['resource_status'] or 'unknown'}.{trouble}"
+            )
             if self._may_skip:
                 raise AirflowSkipException(message)
             raise AirflowSensorTimeout(message)
@@ -117,7 +122,7 @@ class AmcResourceSensor(BaseSensorOperator):
 
     @property
     def _name(self) -> str:
-        return f"{self.kind} {'/'.join(self.names().values())}"
+        return name_of(self.kind, self.names())
 
     def _look(self) -> bool:
         from airflow_provider_amc.client.progress import progress
@@ -129,6 +134,7 @@ class AmcResourceSensor(BaseSensorOperator):
                 raise
             self.log.warning("Could not look at AMC %s, will try again: %s", self._name, error)
             return False
+        self._first_missed = None
         if seen.status != self._status:
             self._status = seen.status
             self.log.info("AMC %s is %s", self._name, seen.status)
@@ -140,7 +146,7 @@ class AmcResourceSensor(BaseSensorOperator):
         if not isinstance(error, AmcNotFoundError):
             return False
         now = time.monotonic()
-        self._first_missed = self._first_missed or now
+        self._first_missed = now if self._first_missed is None else self._first_missed
         return now - self._first_missed < INVISIBLE_SECONDS
 
     def _conclude(self, status: str, succeeded: bool, reason: str | None) -> None:

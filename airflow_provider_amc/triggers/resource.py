@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_amc.exceptions import AmcNotFoundError
+from airflow_provider_amc.triggers.looks import Looks
 from airflow_provider_amc.triggers.polling import next_interval
-from airflow_provider_amc.triggers.shared import call, describe
+from airflow_provider_amc.triggers.shared import call, import_hook
 
 if TYPE_CHECKING:
+    from airflow_provider_amc.client import AmcClient
     from airflow_provider_amc.client.progress import Progress
 
 # Threads of their own: the default ones of a triggerer are shared with everything else in it.
@@ -32,7 +34,7 @@ class AmcResourceTrigger(BaseTrigger):
     :param names: what names it.
     :param amc_conn_id: Airflow connection of type ``amc``.
     :param instance_id: AMC instance; ``None`` takes the connection's.
-    :param poll_interval: seconds until the first look, and shortest interval.
+    :param poll_interval: shortest interval between two looks in seconds.
     :param poll_interval_max: longest interval in seconds.
     :param deadline: wall-clock end of the wait, seconds since the epoch.
     :param started: wall-clock start of the wait, seconds since the epoch; kept when the trigger moves.
@@ -75,48 +77,44 @@ class AmcResourceTrigger(BaseTrigger):
         yield TriggerEvent(await self._outcome())
 
     async def _outcome(self) -> dict[str, Any]:
-        seen: Progress | None = None
-        problem = ""
-        while self.deadline is None or time.time() < self.deadline:
+        looks = Looks(self.kind, self.names, self.log)
+        client: AmcClient | None = None
+        while True:
             try:
-                looked = await self._look()
-            except AmcNotFoundError as error:
-                return self._event("missing", seen, describe(error))
+                client = client or await self._connect()
+                seen = await call(_THREADS, looks.look, client)
+            except AmcNotFoundError:
+                return _event("missing", looks)
             except Exception as error:
-                if describe(error) != problem:
-                    problem = describe(error)
-                    self.log.warning("Could not look at AMC %s, will try again: %s", self._name, problem)
+                # Whatever it is: the wait ends when AMC has finished, or at the deadline.
+                looks.failed(error)
             else:
-                problem = ""
-                if seen is None or looked.status != seen.status:
-                    self.log.info("AMC %s is %s", self._name, looked.status)
-                seen = looked
-                if seen.finished:
-                    return self._event("finished", seen)
+                if seen is not None:
+                    return _event("finished", looks)
+            if looks.problem:
+                # A new client reads the connection again, where someone may have put new credentials.
+                client = None
+            if self.deadline is not None and time.time() >= self.deadline:
+                return _event("deadline", looks)
             await asyncio.sleep(self._pause())
-        return self._event("deadline", seen, problem)
-
-    @property
-    def _name(self) -> str:
-        return f"{self.kind} {'/'.join(self.names.values())}"
 
     def _pause(self) -> float:
         now = time.time()
         pause = next_interval(now - self.started, self.poll_interval, self.poll_interval_max)
         return pause if self.deadline is None else max(0.0, min(pause, self.deadline - now))
 
-    async def _look(self) -> Progress:
-        from airflow_provider_amc.client.progress import progress
-        from airflow_provider_amc.hooks.amc import AmcHook
+    async def _connect(self) -> AmcClient:
+        hooks = await call(_THREADS, import_hook)
+        client: AmcClient = await hooks.AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
+        return client
 
-        client = await AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
-        return await call(_THREADS, progress, client, self.kind, self.names)
 
-    def _event(self, status: str, seen: Progress | None, problem: str = "") -> dict[str, Any]:
-        return {
-            "status": status,
-            "resource_status": seen.status if seen else None,
-            "succeeded": bool(seen and seen.succeeded),
-            "reason": seen.reason if seen else None,
-            "problem": problem or None,
-        }
+def _event(status: str, looks: Looks) -> dict[str, Any]:
+    seen: Progress | None = looks.seen
+    return {
+        "status": status,
+        "resource_status": seen.status if seen else None,
+        "succeeded": bool(seen and seen.succeeded),
+        "reason": seen.reason if seen else None,
+        "problem": looks.problem or None,
+    }

@@ -198,7 +198,7 @@ class Poller:
                 wait.due = now + wait.interval * factor
 
     async def _connect(self) -> AmcClient:
-        hooks = await call(_THREADS, _import_hook)
+        hooks = await call(_THREADS, import_hook)
         client: AmcClient = await hooks.AmcHook(self._amc_conn_id, instance_id=self._instance_id).aget_conn()
         return client
 
@@ -328,7 +328,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _import_hook() -> ModuleType:
+def import_hook() -> ModuleType:
     """Import what a connection needs. That takes a while, which an event loop does not have."""
     for name in ("airflow.providers.common.compat.connection", "airflow_provider_amc.client.amc"):
         importlib.import_module(name)

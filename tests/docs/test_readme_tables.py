@@ -47,7 +47,7 @@ def test_the_connection_form() -> None:
 
 
 #: Classes that users do not name in a DAG.
-BASES = ("AmcBaseOperator", "AmcTransferOperator")
+BASES = ("AmcBaseOperator", "AmcWaitingOperator", "AmcTransferOperator", "AmcResourceSensor")
 
 
 def public_classes() -> set[str]:
