@@ -164,10 +164,22 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _INTEGRATION, "external-doc-url": _DOCS, "tags": ["service", "advertising"]},
         ],
         "hooks": _modules("hooks.amc"),
-        "operators": _modules("operators.workflow", "operators.execution", "operators.schedule", "operators.instance"),
+        "operators": _modules(
+            "operators.workflow",
+            "operators.execution",
+            "operators.schedule",
+            "operators.instance",
+            "operators.audience",
+            "operators.data_set",
+        ),
         "sensors": _modules("sensors.execution", "sensors.resource"),
         "triggers": _modules("triggers.execution", "triggers.resource"),
         "transfers": [
+            {
+                "source-integration-name": "Amazon Simple Storage Service (S3)",
+                "target-integration-name": _INTEGRATION,
+                "python-module": "airflow_provider_amc.transfers.s3_to_amc",
+            },
             {
                 "source-integration-name": _INTEGRATION,
                 "target-integration-name": "Amazon Simple Storage Service (S3)",

@@ -106,7 +106,7 @@ class AudienceRunner:
     # -- in a worker thread --------------------------------------------------------------------------------------------
     def _run(self, audience: QueryAudience, refresh: int, interrupted: threading.Event) -> Outcome:
         window = tuple(datetime.fromtimestamp(one, UTC).replace(tzinfo=None) for one in audience.window_of(refresh))
-        from airflow_provider_amc.emulator.engine import AmcSqlError
+        from airflow_provider_amc.sql.errors import AmcSqlError
 
         try:
             compiled = self._compiled(audience, *window)

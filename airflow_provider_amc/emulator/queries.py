@@ -199,7 +199,7 @@ class Queries:
         declared = definition.get("inputParameters") or []
         if run is not None:
             check_values(declared, run.parameter_values)
-        from airflow_provider_amc.emulator.engine import AmcSqlError
+        from airflow_provider_amc.sql.errors import AmcSqlError
 
         # A saved workflow may be meant for audiences, then its query is none that reporting would run
         for_audience = run is None and _FOR_AUDIENCES.search(definition["sqlQuery"]) is not None
@@ -233,7 +233,7 @@ class Queries:
         :returns: the rows in batches, none of them empty.
         :raises QueryError: with AMC's text, at the first row or later.
         """
-        from airflow_provider_amc.emulator.engine import AmcSqlError
+        from airflow_provider_amc.sql.errors import AmcSqlError
 
         start, end = (_naive(moment) for moment in window)
         try:
