@@ -105,8 +105,7 @@ def _scan(chunk: bytes, quoted: bool) -> tuple[int, int, bool]:
         return (0, 0, True) if quoted else (int(np.count_nonzero(text == 10)), chunk.rfind(b"\n") + 1, False)
     inside, last = _inside_quotes(_bits(text, 34), quoted)
     ends = _bits(text, 10) & ~inside
-    rows = int.from_bytes(ends.tobytes(), "little").bit_count()
-    return rows, _after_last(ends), last
+    return _set_bits(ends), _after_last(ends), last
 
 
 def _bits(text: NDArray[np.uint8], byte: int) -> NDArray[np.uint64]:
@@ -127,6 +126,13 @@ def _inside_quotes(quotes: NDArray[np.uint64], quoted: bool) -> tuple[NDArray[np
     before = np.empty_like(parity)
     before[0], before[1:] = quoted, parity[:-1]
     return inside ^ (~before + _ONE), bool(parity[-1])
+
+
+def _set_bits(bits: NDArray[np.uint64]) -> int:
+    if hasattr(np, "bitwise_count"):
+        return int(np.bitwise_count(bits).sum())
+    # numpy before 2.0
+    return int.from_bytes(bits.tobytes(), "little").bit_count()
 
 
 def _after_last(bits: NDArray[np.uint64]) -> int:

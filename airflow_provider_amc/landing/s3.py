@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 from airflow_provider_amc.landing.land import land
+from airflow_provider_amc.landing.s3_upload import upload
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from airflow_provider_amc.landing.manifest import Landing
     from airflow_provider_amc.landing.source import ResultSource
-
-#: How boto3 uploads a file: its default of ten threads, each with a part, would hold more than 100 MB.
-TRANSFER_CONFIG: dict[str, Any] = {"max_concurrency": 2, "multipart_chunksize": 8 * 1024 * 1024}
-
-#: Parts of an upload in memory, besides the one that is being filled.
-_PARTS_IN_MEMORY = 2
 
 
 class S3Store:
@@ -33,8 +28,6 @@ class S3Store:
         self._hook = hook
         self._bucket = bucket
         self.folder = folder
-        # Not among the arguments of boto3's configuration, but an attribute of the one below it.
-        hook.transfer_config.max_in_memory_upload_chunks = _PARTS_IN_MEMORY
 
     def address(self, name: str = "") -> str:
         """Address of an object, or of the folder."""
@@ -72,7 +65,7 @@ class S3Store:
 
     def write(self, name: str, content: BinaryIO) -> None:
         """Write an object, in several parts if it is large."""
-        self._hook.load_file_obj(content, f"{self.folder}{name}", self._bucket, replace=True)
+        upload(self._hook, content, self._bucket, f"{self.folder}{name}")
 
     def write_small(self, name: str, content: bytes) -> None:
         """Write an object that is in memory."""
@@ -86,7 +79,7 @@ class S3Store:
 def land_in_s3(hook: S3Hook, source: ResultSource, *, bucket: str, prefix: str, file_format: str) -> Landing:
     """Write a result to S3, see :func:`~airflow_provider_amc.landing.land.land`.
 
-    :param hook: S3 hook, made with :data:`TRANSFER_CONFIG`.
+    :param hook: S3 hook.
     :param source: the result.
     :param bucket: S3 bucket, which has to exist.
     :param prefix: the user's key prefix.

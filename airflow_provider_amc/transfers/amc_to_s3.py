@@ -84,10 +84,10 @@ class AmcToS3Operator(AmcTransferOperator):
         """Write the files, then the manifest."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG, land_in_s3
+        from airflow_provider_amc.landing.s3 import land_in_s3
 
         landing = land_in_s3(
-            S3Hook(aws_conn_id=self.aws_conn_id, transfer_config_args=TRANSFER_CONFIG),
+            S3Hook(aws_conn_id=self.aws_conn_id),
             source,
             bucket=self.s3_bucket,
             prefix=self.s3_prefix or "",

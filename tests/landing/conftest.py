@@ -85,13 +85,11 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The hook of the S3 server, with the settings that the transfer uses."""
+    """The hook of the S3 server."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG
-
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(s3_url))
-    return S3Hook(transfer_config_args=TRANSFER_CONFIG)
+    return S3Hook()
 
 
 @pytest.fixture
