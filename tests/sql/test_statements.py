@@ -83,7 +83,6 @@ TAKEN: list[tuple[str, str, list[tuple[Any, ...]]]] = [
      "CAST('now' AS TIMESTAMP) = CURRENT_TIMESTAMP AS t FROM dsp_impressions GROUP BY campaign", [("Spring", True, True), ("Winter", True, True)]),
     ("string compared with a number", "SELECT campaign FROM dsp_impressions WHERE campaign_id = '2' GROUP BY campaign", [("Winter",)]),
     ("string compared with a date", "SELECT campaign FROM dsp_impressions WHERE impression_dt_utc < '2026-03-04' GROUP BY campaign", [("Spring",)]),
-    ("tables for audiences", "SELECT campaign FROM dsp_impressions_for_audiences GROUP BY campaign", [("Spring",), ("Winter",)]),
 ]  # fmt: skip
 
 REFUSED = [
@@ -132,6 +131,15 @@ def test_schema_sandbox(amc: AmcEmulator) -> None:
         assert rows == [{"n": 10}]
 
 
+@pytest.mark.covers("statement", "tables for audiences")
+def test_tables_for_audiences(amc: AmcEmulator, emulator: EmulatorServer) -> None:
+    """Queries of audiences read them, others do not."""
+    engine, sql = emulator.emulator.queries.engine(), "SELECT user_id FROM dsp_impressions_for_audiences"
+    assert engine.compile(sql, privacy=None, for_audience=True).tables == ("dsp_impressions_for_audiences",)
+    with pytest.raises(AmcExecutionRejectedError, match="Object 'dsp_impressions_for_audiences' not found"):
+        amc.query(sql, **WINDOW)
+
+
 @pytest.mark.parametrize(("sql", "message"), parameters(REFUSED))
 def test_refused(amc: AmcEmulator, sql: str, message: str) -> None:
     with pytest.raises(AmcExecutionRejectedError, match=message):
@@ -139,6 +147,6 @@ def test_refused(amc: AmcEmulator, sql: str, message: str) -> None:
 
 
 def test_every_statement_of_the_inventory_is_here() -> None:
-    taken = [name for name, *_ in TAKEN] + ["schema sandbox"]
+    taken = [name for name, *_ in TAKEN] + ["schema sandbox", "tables for audiences"]
     assert sorted(taken) == sorted(STATEMENTS["Taken"])
     assert [name for name, *_ in REFUSED] == list(STATEMENTS["Refused, as AMC does"])
