@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
+from airflow_provider_amc.landing.staging import Staging
 
 if TYPE_CHECKING:
     from airflow_provider_amc.landing.loaders.base import TableLoader
@@ -17,14 +18,21 @@ _LOADERS = {
     "sqlite": ("airflow_provider_amc.landing.loaders.sqlite", "SqliteLoader"),
 }
 
+#: The same, of warehouses that load files from S3 or from a stage.
+_STAGED_LOADERS = {
+    "redshift": ("airflow_provider_amc.landing.loaders.redshift", "RedshiftLoader"),
+}
+
 _DEFAULT = ("airflow_provider_amc.landing.loaders.dbapi", "DbApiLoader")
 
 
-def loader_for(hook: object) -> TableLoader:
+def loader_for(hook: object, staging: Staging | None = None) -> TableLoader:
     """Return the loader that fits a connection's hook.
 
     :param hook: the hook of the target connection.
-    :raises AmcConfigurationError: the connection is not one of a SQL database.
+    :param staging: where files go that the warehouse loads by itself.
+    :raises AmcConfigurationError: the connection is not one of a SQL database, or the warehouse needs something that
+        neither ``staging`` nor a connection names.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
@@ -33,6 +41,11 @@ def loader_for(hook: object) -> TableLoader:
             f"{type(hook).__name__} is not a SQL database hook, so no table can be loaded through it. Use a connection "
             "of a database provider, such as postgres or duckdb."
         )
-    module, name = _LOADERS.get(str(hook.conn_type), _DEFAULT)
+    kind = str(hook.conn_type)
+    if kind in _STAGED_LOADERS:
+        module, name = _STAGED_LOADERS[kind]
+        staged_loader: TableLoader = getattr(import_module(module), name)(hook, staging or Staging())
+        return staged_loader
+    module, name = _LOADERS.get(kind, _DEFAULT)
     loader: type[TableLoader] = getattr(import_module(module), name)
     return loader(hook)

@@ -216,7 +216,7 @@ class Statements:
         """The length of the longest text of each column."""
         length = _LENGTH.get(self.dialect, "LENGTH")
         columns = ", ".join(f"MAX({length}({quote(name, self.dialect)}))" for name in names)
-        return Statement(f"SELECT {columns} FROM {staged.relation}")  # noqa: S608
+        return Statement(f"SELECT {columns} FROM {staged.relation} s")  # noqa: S608
 
     # ------------------------------------------------------------------------------------------------------------------
 

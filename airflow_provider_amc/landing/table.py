@@ -150,6 +150,14 @@ class Load:
         """Columns of the result, then the audit columns."""
         return pa.schema([*self.schema, *Audit.SCHEMA])
 
+    def with_origin(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Add the audit columns to rows of the result."""
+        origin = [
+            pa.repeat(pa.scalar(value, kind), batch.num_rows)
+            for value, kind in zip(self.audit.values(), Audit.SCHEMA.types, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays([*batch.columns, *origin], schema=self.full_schema)
+
     def _check_names(self) -> None:
         repeated = sorted({name for name in self.schema.names if self.schema.names.count(name) > 1})
         if repeated:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook
 
     from airflow_provider_amc.landing.lineage import LineageDataset
+    from airflow_provider_amc.landing.loaders.base import TableLoader
     from airflow_provider_amc.landing.source import ResultSource
 
 
@@ -21,7 +22,9 @@ class AmcToSqlOperator(AmcTransferOperator):
     The table is created from the execution's ``outputColumns`` if it does not exist, with audit columns that say where
     each row comes from: ``_amc_instance_id``, ``_amc_workflow_id``, ``_amc_workflow_execution_id``,
     ``_amc_window_start``, ``_amc_window_end`` (UTC) and ``_amc_loaded_at``. PostgreSQL gets the files through COPY,
-    DuckDB through Arrow, any other database with a DB-API hook by batched inserts.
+    DuckDB through Arrow, any other database with a DB-API hook by batched inserts. Redshift loads files by itself: the
+    result is staged as Parquet in S3 and removed from there afterwards, also after a failure, and the warehouse does the
+    work.
 
     :param workflow_execution_id: an execution that has succeeded. (templated)
     :param conn_id: Airflow connection of the database. (templated)
@@ -43,11 +46,17 @@ class AmcToSqlOperator(AmcTransferOperator):
     :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
         (templated)
     :param on_hidden: ``fail`` or ``skip`` the task beyond it; nothing is loaded then. Default: ``fail``.
+    :param s3_staging: Redshift: S3 folder for staged files, ``s3://bucket/prefix``. Default: ``amc-staging`` in the bucket
+        that the extra of the AWS connection names (``{"service_config": {"s3": {"bucket_name": ...}}}``). (templated)
+    :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
+    :param iam_role_arn: Redshift: role by which it reads the staged files, or ``default`` for that of the cluster.
+        Default: the ``role_arn`` in the extra of the AWS connection. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``, and ``privacy`` when the result
         tells what AMC has hidden.
     :raises AmcValidationError: the table's name, the mode, the keys or the policy is wrong; nothing was loaded.
+    :raises AmcConfigurationError: the warehouse needs a folder or a role that nobody named; nothing was read.
     :raises AmcLoadError: the result does not fit, or the database refused it; the rows are as they were before.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
@@ -62,6 +71,9 @@ class AmcToSqlOperator(AmcTransferOperator):
         "mode",
         "keys",
         "schema_policy",
+        "s3_staging",
+        "aws_conn_id",
+        "iam_role_arn",
         *AmcTransferOperator.template_fields,
     )
 
@@ -73,6 +85,9 @@ class AmcToSqlOperator(AmcTransferOperator):
         mode: str = "replace_window",
         keys: str | Sequence[str] | None = None,
         schema_policy: str = "evolve",
+        s3_staging: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        iam_role_arn: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,23 +96,20 @@ class AmcToSqlOperator(AmcTransferOperator):
         self.mode = mode
         self.keys = keys
         self.schema_policy = schema_policy
+        self.s3_staging = s3_staging
+        self.aws_conn_id = aws_conn_id
+        self.iam_role_arn = iam_role_arn
 
     def check_arguments(self) -> None:
         """Check the table's name, the mode and the connection."""
-        from airflow.providers.common.compat.sdk import BaseHook
-
-        from airflow_provider_amc.landing.load import loader_for
         from airflow_provider_amc.landing.table import TableName, check_load, key_columns
 
         TableName.parse(self.table)
         check_load(self.mode, self.schema_policy, key_columns(self.keys))
-        loader_for(BaseHook.get_connection(self.conn_id).get_hook())
+        self._loader()
 
     def land(self, source: ResultSource) -> dict[str, Any]:
         """Load the rows."""
-        from airflow.providers.common.compat.sdk import BaseHook
-
-        from airflow_provider_amc.landing.load import loader_for
         from airflow_provider_amc.landing.schema import arrow_schema
         from airflow_provider_amc.landing.table import Audit, Load, TableName, key_columns
 
@@ -118,7 +130,7 @@ class AmcToSqlOperator(AmcTransferOperator):
             keys=key_columns(self.keys),
             schema_policy=self.schema_policy,
         )
-        rows = loader_for(BaseHook.get_connection(self.conn_id).get_hook()).load(load, source.results)
+        rows = self._loader().load(load, source.results)
         self.log.info(
             "Loaded %s rows of AMC execution %s into %s (%s)", rows, self.workflow_execution_id, table, self.mode
         )
@@ -150,3 +162,10 @@ class AmcToSqlOperator(AmcTransferOperator):
                 connection.get_hook(), connection, parts, columns=column_types(source.execution), rows=landed["rows"]
             )
         ]
+
+    def _loader(self) -> TableLoader:
+        from airflow_provider_amc.landing.load import loader_for
+        from airflow_provider_amc.landing.staging import Staging
+
+        staging = Staging(s3=self.s3_staging, aws_conn_id=self.aws_conn_id, iam_role_arn=self.iam_role_arn)
+        return loader_for(self.target_hook(), staging)

@@ -15,7 +15,7 @@ from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.session import Session, rolled_back_on_error
 from airflow_provider_amc.landing.reader import record_batches
 from airflow_provider_amc.landing.statements import Staged
-from airflow_provider_amc.landing.table import Audit, Load
+from airflow_provider_amc.landing.table import Load
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
@@ -123,16 +123,11 @@ class _Rows:
         self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        schema = self._load.full_schema
-        constants = [
-            pa.scalar(value, kind) for value, kind in zip(self._load.audit.values(), Audit.SCHEMA.types, strict=True)
-        ]
         try:
             with closing(record_batches(self._results, self._load.schema)) as batches:
                 for batch in batches:
                     self._staged.rows += batch.num_rows
-                    audit = [pa.repeat(constant, batch.num_rows) for constant in constants]
-                    yield pa.RecordBatch.from_arrays([*batch.columns, *audit], schema=schema)
+                    yield self._load.with_origin(batch)
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -26,7 +26,8 @@ def without_values(error: BaseException, names: Iterable[str] = ()) -> str:
         than ``names``; for PostgreSQL also the line of the file and the column.
     """
     diagnostics = getattr(error, "diag", None)
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    fields = _fields(error)
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or fields.get("C")
     known = {name for name in names if name}
     known |= {
         str(name)
@@ -36,8 +37,14 @@ def without_values(error: BaseException, names: Iterable[str] = ()) -> str:
     label = f"{type(error).__name__}{f' {state}' if state else ''}"
     if state and str(state).startswith(_USERS_OWN):
         return f"{label}, raised by a trigger or a function"
-    text = getattr(diagnostics, "message_primary", None) or str(error)
+    text = getattr(diagnostics, "message_primary", None) or fields.get("M") or str(error)
     return f"{label}: {_masked(text, known)}{_place(getattr(diagnostics, 'context', None), known)}"
+
+
+def _fields(error: BaseException) -> dict[str, str]:
+    """The fields of a server's answer, which Amazon's Redshift driver gives as a dictionary."""
+    given = error.args[0] if error.args else None
+    return {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
 
 
 def _masked(text: str, known: set[str]) -> str:
