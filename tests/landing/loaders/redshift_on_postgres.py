@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,10 +20,11 @@ ROLE = "arn:aws:iam::123456789012:role/amc-copy"
 
 def parsed(statement: str) -> exp.Expression:
     """The statement as a tree of the Redshift dialect; what sqlglot cannot read is an error."""
-    tree = sqlglot.parse_one(statement, read="redshift", error_level=sqlglot.ErrorLevel.RAISE)
-    if isinstance(tree, exp.Command):
+    if re.fullmatch(r'LOCK TABLE "\w+"(\."\w+")?', statement):
         # sqlglot has no tree for this one.
-        assert statement.startswith('LOCK TABLE "'), statement
+        return exp.Command(this="LOCK", expression=statement.removeprefix("LOCK "))
+    tree = sqlglot.parse_one(statement, read="redshift", error_level=sqlglot.ErrorLevel.RAISE)
+    assert not isinstance(tree, exp.Command), statement
     return tree
 
 
