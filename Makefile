@@ -1,7 +1,7 @@
 # Everything starts from Python 3.11+ and make. `make` alone lists the targets.
 #
 #   PYTHON=/path/to/python3.12   interpreter for the environments (default: one from the PATH that fits)
-#   ARGS="-k window -x"          further arguments of pytest, of the demo, of the emulator or of its benchmark
+#   ARGS="-k window -x"          further arguments of pytest, of the demo, of the emulator, its benchmark or the histories
 #   WORKERS=4                    processes that run tests
 
 export PYTHON ?=
@@ -21,7 +21,7 @@ done; echo "No Python found on the PATH. Install Python 3.11 or newer, or name o
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage-table lint format matrix emulator bench-emulator bench-wait bench-hash lock build clean
+.PHONY: help venv demo test chaos coverage-table lint format matrix emulator bench-emulator bench-wait bench-hash lock build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z%.-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sed 's/%/<version>/' | \
@@ -36,6 +36,9 @@ demo: venv ## run the first example DAG against a local AMC and a local S3
 
 test: venv ## run every test on the default Airflow version
 	@$(VENV)/bin/python $(PYTEST) --coverage-table=check $(ARGS)
+
+chaos: venv ## play 10,000 random histories of tasks while everything fails
+	@exec $(VENV)/bin/python -m tests.chaos --processes $(WORKERS) $(ARGS)
 
 coverage-table: venv ## write docs/emulator-coverage.md from the tests that show what the emulator supports
 	@$(VENV)/bin/python $(PYTEST) -q -m covers --coverage-table=write $(ARGS)

@@ -282,7 +282,7 @@ class DataSets:
         :param description: for people.
         :param instance_id: default the client's own.
         """
-        changes = {"updatedColumnName": new_name, "description": description}
+        changes = {"updatedColumnName": new_name, "updateDescription": description}
         body = {key: value for key, value in changes.items() if value is not None}
         if not body:
             raise AmcValidationError("There is nothing to change: give new_name or description.")

@@ -207,7 +207,8 @@ class UserDeletion:
 
     user_deletion_request_id: str
     status: str = ""
-    created_at: datetime | None = None
+    identity_count: int | None = None
+    creation_date_time: datetime | None = None
     raw: Raw = field(repr=False, compare=False, default_factory=dict)
 
     @property
@@ -218,11 +219,11 @@ class UserDeletion:
     @classmethod
     def from_api(cls, data: Raw) -> UserDeletion:
         """Read a request."""
-        known = text(data.get("userDeletionRequestId")) or text(data.get("requestId")) or text(data.get("id"))
         return cls(
-            user_deletion_request_id=known or "",
+            user_deletion_request_id=text(data.get("userDeletionRequestId")) or "",
             status=(text(data.get("status")) or "").strip().upper(),
-            created_at=parse_time(data.get("createdAt")),
+            identity_count=integer(data.get("identityCount")),
+            creation_date_time=parse_time(data.get("creationDateTime")),
             raw=data,
         )
 
@@ -239,7 +240,8 @@ class UserDeletions:
     def create(self, identities: Sequence[Mapping[str, Any]], *, instance_id: str | None = None) -> UserDeletion:
         """Ask for users to be deleted. Asking twice does no harm.
 
-        :param identities: up to 1,000 mappings of identities by AMC's names, hashed where AMC wants hashes.
+        :param identities: up to 1,000 users, each ``{"hashedIdentity": {"EMAIL": <SHA-256>, ...}}`` or
+            ``{"externalIdentity": {"type": "LIVERAMP", "value": ...}}``.
         :param instance_id: default the client's own.
         :raises AmcValidationError: there are none, or too many; nothing was sent.
         """
@@ -247,7 +249,7 @@ class UserDeletions:
             raise AmcValidationError(
                 f"identities: AMC takes 1 to {MOST_IDENTITIES:,} with one request, got {len(identities):,}."
             )
-        body = {"userIdentities": [dict(one) for one in identities]}
+        body = {"targetIdentities": [dict(one) for one in identities]}
         return self._read(self._transport.call("POST", self._path(instance_id), media_type=USER_DELETIONS, body=body))
 
     def get(self, user_deletion_request_id: str, *, instance_id: str | None = None) -> UserDeletion:
@@ -272,10 +274,10 @@ class UserDeletions:
             query = {"maxResults": size, "nextToken": token}
             return self._transport.call("POST", address, media_type=USER_DELETIONS, query=query, body={})
 
-        return map(UserDeletion.from_api, items(fetch, "userDeletionRequests", "userDeletionRequestList"))
+        return map(UserDeletion.from_api, items(fetch, "userDeletions", "userDeletionRequests"))
 
     def _read(self, data: Raw) -> UserDeletion:
-        return UserDeletion.from_api(unwrap(data, "userDeletionRequest", "userDeletionRequestId"))
+        return UserDeletion.from_api(unwrap(data, "identityDeletion", "userDeletionRequestId"))
 
 
 def _choice(value: object, name: str, choices: Sequence[str]) -> str:

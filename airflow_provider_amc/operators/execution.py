@@ -218,7 +218,7 @@ class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin,
 
         query = None if self.workflow_id is None else self._saved_query()
         warn_of_merged_rows(self.log, self.sql, self.filtered_metrics_discriminator_column)
-        submitted = self._submit(context, self._request(sql, window), query)
+        submitted = self._submit(context, self._request(sql, window), query, allowed)
         execution = submitted.execution
         self.execution = execution
         self._running = execution.workflow_execution_id
@@ -335,7 +335,7 @@ class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin,
             advertisers=self.advertisers,
         )
 
-    def _submit(self, context: Context, request: dict[str, Any], query: str | None) -> Submitted:
+    def _submit(self, context: Context, request: dict[str, Any], query: str | None, allowed: float) -> Submitted:
         from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
         from airflow_provider_amc.operators.submission import Submission
 
@@ -354,7 +354,8 @@ class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin,
             since=task.since,
             log=self.log,
             store=context.get("task_state_store"),
-            settle=INVISIBLE_SECONDS - self.retry_delay.total_seconds() if task.is_retry else 0.0,
+            settle=INVISIBLE_SECONDS - self._delay_before(task) if task.is_retry else 0.0,
+            allowed=allowed,
             wanted_timeout=self._amc_timeout(),
             cancel_outdated=self.cancel_on_kill,
             abandoned=task.abandoned(self.reattach) if task.is_retry else (),
@@ -370,6 +371,13 @@ class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin,
                 "instance's executions in the AMC console, then clear the task to submit it again. Without "
                 "workflow_execution_timeout_seconds such a run is found again by itself."
             ) from error
+
+    def _delay_before(self, task: TaskRun) -> float:
+        """Seconds that Airflow has let pass between the try before and this one, at least."""
+        # A clear waits for nothing. What ran before it matters with this setting alone.
+        if self.reattach == "always" and task.is_first_after_clear(self.retries):
+            return 0.0
+        return self.retry_delay.total_seconds()
 
     def _saved_query(self) -> str | None:
         """A hash of the SQL of the saved workflow, as it is now."""

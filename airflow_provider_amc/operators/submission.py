@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.client.run_key import RunKey
-from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError, AmcUnknownOutcomeError
+from airflow_provider_amc.exceptions import AmcDeadlineError, AmcError, AmcNotFoundError, AmcUnknownOutcomeError
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
@@ -61,6 +61,7 @@ class Submission:
     :param store: task state store, ``None`` where Airflow has none.
     :param settle: seconds for which AMC may not show yet what an earlier try has started. The task state store, where
         there is one, knows better.
+    :param allowed: seconds from the first start after which nothing is submitted any more; ``None`` for no limit.
     :param wanted_timeout: time limit that a saved workflow should have at least, seconds.
     :param cancel_outdated: cancel executions of earlier tries that nobody waits for any more: the request was another
         one, or their key is one of ``abandoned``.
@@ -79,6 +80,7 @@ class Submission:
         log: Any,
         store: Any = None,
         settle: float = 0.0,
+        allowed: float | None = None,
         wanted_timeout: int | None = None,
         cancel_outdated: bool = True,
         abandoned: Collection[RunKey] = (),
@@ -99,12 +101,19 @@ class Submission:
         self._sleep = sleep
         self._clock = clock
         self._first_start = clock()
+        self._settle, self._allowed = settle, allowed
         self._settled = self._first_start + (0.0 if store is not None else settle)
         self._ended: list[Execution] = []
+        #: What the task state store remembers: the execution, and when it was submitted.
+        self._known_id: str | None = None
+        self._submitting_at: float | None = None
+        #: Was a create call sent whose outcome is not known yet?
+        self.is_open = False
 
     def run(self) -> Submitted:
         """Find or start the execution.
 
+        :raises AmcDeadlineError: there is none to go on with, and no time left for a new one.
         :raises AmcUnknownOutcomeError: every create call lost its answer, and AMC shows no execution of it. A later try
             looks again.
         :raises AmcError: AMC refused the request, or cannot be asked.
@@ -123,6 +132,11 @@ class Submission:
             )
             self._remember(execution)
             return Submitted(execution, self._first_start)
+        if self._allowed is not None and self._clock() >= self._first_start + self._allowed:
+            raise AmcDeadlineError(
+                "The time of this task is over, counted from its first try, and no execution of it is active or has "
+                "succeeded: nothing was submitted again. Raise timeout (or execution_timeout), or clear the task."
+            )
         for ended in self._ended:
             self._log.info(
                 "AMC execution %s, which is %s, was started by an earlier try of this task: starting a new one",
@@ -153,28 +167,41 @@ class Submission:
             known = self._store.get(STORE_KEY)
         except Exception as error:
             self._log.warning("The task state store cannot be read: %s", error)
+            self._settled += self._settle
             return None
         if not isinstance(known, Mapping) or known.get("key") != str(self._key):
             return None
         self._first_start = min(self._first_start, float(known.get("first_start") or self._first_start))
-        execution_id = known.get("workflow_execution_id")
-        if not execution_id:
-            self._settled = float(known.get("submitting_at") or 0.0) + INVISIBLE_SECONDS
-            return None
+        self._submitting_at = known.get("submitting_at")
+        self._known_id = known.get("workflow_execution_id")
+        if self._known_id is not None and (execution := self._known()) is not None:
+            self._known_id = None
+            return execution if _is_usable(execution) else None
+        self._settled = float(self._submitting_at or 0.0) + INVISIBLE_SECONDS
+        if self._known_id is None and self._submitting_at is not None and not self.is_marked:
+            # Told once: who runs the task again means it.
+            self._keep({})
+            raise AmcUnknownOutcomeError("An earlier try of this task was ended while it submitted the execution.")
+        return None
+
+    def _known(self) -> Execution | None:
+        """The execution that the store names, ``None`` while AMC does not show it."""
         try:
-            execution = self._client.executions.get(str(execution_id))
+            return None if self._known_id is None else self._client.executions.get(self._known_id)
         except AmcNotFoundError:
             return None
-        return execution if _is_usable(execution) else None
 
     def _remember(self, execution: Execution | None = None) -> None:
+        if execution is None:
+            self._submitting_at = self._clock()
+        known = {"key": str(self._key), "first_start": self._first_start, "submitting_at": self._submitting_at}
+        if execution is not None:
+            known["workflow_execution_id"] = execution.workflow_execution_id
+        self._keep(known)
+
+    def _keep(self, known: dict[str, Any]) -> None:
         if self._store is None:
             return
-        known: dict[str, Any] = {"key": str(self._key), "first_start": self._first_start}
-        if execution is None:
-            known["submitting_at"] = self._clock()
-        else:
-            known["workflow_execution_id"] = execution.workflow_execution_id
         try:
             self._store.set(STORE_KEY, known)
         except Exception as error:
@@ -225,6 +252,8 @@ class Submission:
 
     def _found(self) -> Execution | None:
         """The execution to go on with, ``None`` when AMC shows none."""
+        if (known := self._known()) is not None and _is_usable(known):
+            return known
         shown = self._own(self._client)
         own = [execution for execution in shown if _is_usable(execution)]
         self._ended = [execution for execution in shown if execution not in own]

@@ -86,6 +86,13 @@ class TaskRun:
         """Is it not the very first try of the task instance?"""
         return self.try_number > 1
 
+    def is_first_after_clear(self, retries: int | None) -> bool:
+        """Is it the try that began because somebody cleared the task?
+
+        :param retries: retries of the task.
+        """
+        return self.is_retry and self.try_number == self.max_tries - (retries or 0) + 1
+
     def identity(self, reattach: str) -> list[Any]:
         """What tells the runs of this task instance apart that must not share an execution.
 

@@ -101,10 +101,12 @@ def test_list(server: ScriptedServer, client: AmcClient) -> None:
 
 def test_user_deletions(server: ScriptedServer, client: AmcClient) -> None:
     server.on("POST", DELETIONS, Reply(fault="close"), Reply(body={"userDeletionRequestId": "d", "status": "PENDING"}))
-    server.on("GET", f"{DELETIONS}/d", Reply(body={"userDeletionRequestId": "d", "status": "SUCCEEDED"}))
-    server.on("POST", f"{DELETIONS}/list", Reply(body={"userDeletionRequests": [{"userDeletionRequestId": "d"}]}))
+    server.on(
+        "GET", f"{DELETIONS}/d", Reply(body={"identityDeletion": {"userDeletionRequestId": "d", "status": "SUCCEEDED"}})
+    )
+    server.on("POST", f"{DELETIONS}/list", Reply(body={"userDeletions": [{"userDeletionRequestId": "d"}]}))
     deletions = client.user_deletions
-    assert deletions.create([{"email": "0" * 64}]).user_deletion_request_id == "d"
+    assert deletions.create([{"hashedIdentity": {"EMAIL": "0" * 64}}]).user_deletion_request_id == "d"
     assert deletions.get("d").is_finished
     assert [one.user_deletion_request_id for one in deletions.list()] == ["d"]
     assert server.calls()[0].headers["accept"] == USER_DELETIONS

@@ -447,9 +447,10 @@ def check_compose(words: list[list[str]]) -> None:
 @README.executed("Development")
 def test_development(blocks: list[Block]) -> None:
     (block,) = blocks
-    lint, test, matrix, emulator = (check_make(words) for words in commands(block.text))
+    lint, test, chaos, matrix, emulator = (check_make(words) for words in commands(block.text))
     assert "ruff check" in lint
     assert "-k windows" in test
+    assert "-m tests.chaos" in chaos
     locks = (REPOSITORY / "requirements").glob("airflow-*.txt")
     assert all(lock.stem.removeprefix("airflow-") in matrix for lock in locks)
     assert "amc emulator --port 0" in emulator

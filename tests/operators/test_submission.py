@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_amc.client import AmcClient
+from airflow_provider_amc.client.executions import Executions
 from airflow_provider_amc.client.run_key import RunKey
 from airflow_provider_amc.emulator.server import EmulatorServer
-from airflow_provider_amc.exceptions import AmcExecutionError, AmcExecutionFailedError, AmcUnknownOutcomeError
+from airflow_provider_amc.exceptions import (
+    AmcDeadlineError,
+    AmcExecutionError,
+    AmcExecutionFailedError,
+    AmcUnknownOutcomeError,
+)
 from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.operators import submission
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
@@ -201,6 +210,43 @@ class TestRetry:
         with pytest.raises(AmcExecutionError, match="did not finish in time"):
             execute(timeout=1800).execute(task_context(ti=RETRY, task_state_store=store))
 
+    def test_nothing_is_submitted_when_the_time_is_over(self, amc_default: EmulatorServer, client: AmcClient) -> None:
+        store = Store()
+        amc_default.add_fault(operation=POST, kind="fail", value="FAILED")
+        with pytest.raises(AmcExecutionFailedError):
+            execute(timeout=1800).execute(task_context(task_state_store=store))
+        store[submission.STORE_KEY]["first_start"] -= 3600
+        with pytest.raises(AmcDeadlineError, match="nothing was submitted again"):
+            execute(timeout=1800).execute(task_context(ti=RETRY, task_state_store=store))
+        assert list(statuses(client).values()) == ["FAILED"]
+
+    @pytest.mark.parametrize("saved", [True, False])
+    def test_execution_that_the_store_knows_and_amc_does_not_show_yet(
+        self, slow: EmulatorServer, client: AmcClient, saved: bool
+    ) -> None:
+        client.workflows.create("weekly", sql_query=SQL)
+        # With this time limit, nothing but the store can tell
+        what = {"workflow_id": "weekly", "workflow_execution_timeout_seconds": 1800} if saved else {}
+        store = Store()
+        slow.add_fault(operation=POST, kind="not_visible", seconds=0.05)
+        first = submit(task_context(task_state_store=store), **what)
+        assert submit(task_context(ti=RETRY, task_state_store=store), **what) == first
+        assert len(slow.requests_of(POST)) == 1
+
+    def test_execution_from_before_a_clear_that_amc_does_not_show_yet(self, slow: EmulatorServer) -> None:
+        slow.add_fault(operation=POST, kind="not_visible", seconds=0.05)
+        again = {"reattach": "always", "retries": 2, "retry_delay": 300}
+        first = submit(**again)
+        assert submit(task_context(ti={"try_number": 2, "max_tries": 3}), **again) == first
+
+    def test_execution_from_before_a_clear_that_let_the_dag_run_begin_anew(self, slow: EmulatorServer) -> None:
+        slow.advance_clock(-7200)
+        first = submit(reattach="always")
+        slow.advance_clock(7200)
+        again = task_context(ti=CLEARED)
+        again["dag_run"].run_after = datetime.now(UTC) - timedelta(hours=3)
+        assert submit(again, reattach="always") == first
+
     def test_state_store_that_fails_is_done_without(self, slow: EmulatorServer) -> None:
         class Broken:
             def get(self, key: str) -> Any:
@@ -286,6 +332,19 @@ class TestLostAnswer:
         assert list(statuses(client).values()) == ["CANCELLED"]
 
 
+@contextlib.contextmanager
+def killed_after_the_call() -> Iterator[None]:
+    """Workers die when AMC has carried out their create call."""
+    original = Executions.submit
+
+    def submitted(self: Executions, *arguments: Any, **named: Any) -> Any:
+        original(self, *arguments, **named)
+        raise Killed
+
+    with mock.patch.object(Executions, "submit", submitted):
+        yield
+
+
 def _dies_at_the_second_look() -> Any:
     original = submission.Submission._looked_for
     looks: list[float] = []
@@ -353,6 +412,20 @@ class TestSavedWorkflow:
         with pytest.raises(AirflowFailException, match="workflow_execution_timeout_seconds"):
             execute(workflow_id="weekly", workflow_execution_timeout_seconds=1800).execute(task_context())
         assert len(statuses(client)) == 1
+
+    def test_death_while_it_was_submitted_with_a_time_limit_of_the_user(
+        self, slow: EmulatorServer, client: AmcClient
+    ) -> None:
+        limited = {"workflow_id": "weekly", "workflow_execution_timeout_seconds": 1800}
+        store = Store()
+        with killed_after_the_call(), pytest.raises(Killed):
+            execute(**limited).execute(task_context(task_state_store=store))
+        with pytest.raises(AirflowFailException, match="was ended while it submitted the execution"):
+            execute(**limited).execute(task_context(ti=RETRY, task_state_store=store))
+        assert len(statuses(client)) == 1
+        # Somebody has looked, and lets the task run again
+        submit(task_context(ti=RETRY, task_state_store=store), **limited)
+        assert len(statuses(client)) == 2
 
     def test_changed_workflow_runs_afresh(self, slow: EmulatorServer, client: AmcClient) -> None:
         first = submit(workflow_id="weekly")
