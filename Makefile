@@ -21,7 +21,7 @@ done; echo "No Python found on the PATH. Install Python 3.11 or newer, or name o
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test chaos coverage-table lint format matrix emulator bench-emulator bench-wait bench-hash lock build clean
+.PHONY: help venv demo test chaos coverage-table lint format matrix emulator bench-emulator bench-wait bench-landing bench-hash lock build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z%.-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | sed 's/%/<version>/' | \
