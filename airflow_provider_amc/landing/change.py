@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -35,7 +35,12 @@ class TableChange:
 
 
 def plan_change(
-    load: Load, existing: Mapping[str, str | None] | None, *, case_sensitive: bool = True, max_precision: int = 38
+    load: Load,
+    existing: Mapping[str, str | None] | None,
+    *,
+    case_sensitive: bool = True,
+    max_precision: int = 38,
+    new_name: Callable[[str], str] = str,
 ) -> TableChange:
     """Compare a result with the table that it goes into.
 
@@ -44,6 +49,7 @@ def plan_change(
         all when there is no table.
     :param case_sensitive: whether the database tells column names apart by case.
     :param max_precision: digits of its longest decimal.
+    :param new_name: how the database names a new column for a column of the result.
     :raises AmcLoadError: the result does not fit and the policy does not help. Nothing was changed.
     """
     fold = str if case_sensitive else str.casefold
@@ -54,7 +60,7 @@ def plan_change(
             f"The columns {', '.join(same)} differ in case only, and this database takes them for one. Give them "
             "different aliases in the query. Nothing was changed."
         )
-    own = {name: name for name in names}
+    own = {name: new_name(name) for name in names}
     if existing is None:
         return TableChange(create=True, columns=own)
     known = {fold(name): name for name in existing} | {name: name for name in existing if case_sensitive}

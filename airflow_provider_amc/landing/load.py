@@ -21,6 +21,7 @@ _LOADERS = {
 #: The same, of warehouses that load files from S3 or from a stage.
 _STAGED_LOADERS = {
     "redshift": ("airflow_provider_amc.landing.loaders.redshift", "RedshiftLoader"),
+    "snowflake": ("airflow_provider_amc.landing.loaders.snowflake", "SnowflakeLoader"),
 }
 
 _DEFAULT = ("airflow_provider_amc.landing.loaders.dbapi", "DbApiLoader")

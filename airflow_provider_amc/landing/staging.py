@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 #: nodes load side by side, and the local disk never holds more than one.
 PART_BYTES = 256 * 1024 * 1024
 
+#: How boto3 uploads a part: two blocks of 8 MB in memory at a time. Its ten threads would hold more than 100 MB.
+TRANSFER_CONFIG: dict[str, Any] = {"max_concurrency": 2, "multipart_chunksize": 8 * 1024 * 1024}
+
 _ADDRESS = re.compile(r"s3a?://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^'\"\\\s?#]*))?")
 
 
@@ -38,18 +41,14 @@ class Staging:
     """What a load may use on the way from AMC to a warehouse. Each warehouse takes what it needs.
 
     :param s3: S3 folder for staged files, ``s3://bucket/prefix``. Default: the bucket of the AWS connection.
-    :param s3_location: S3 folder of a new table, for Athena. Default: the folder of its database, then its name.
-    :param aws_conn_id: Airflow connection for S3 and Glue.
+    :param aws_conn_id: Airflow connection for S3.
     :param iam_role_arn: role by which Redshift reads the staged files; ``default`` is that of the cluster.
-    :param stage: named Snowflake stage. Default: a temporary one.
     :param storage_integration: Snowflake's integration that reads the S3 folder.
     """
 
     s3: str | None = None
-    s3_location: str | None = None
     aws_conn_id: str | None = "aws_default"
     iam_role_arn: str | None = None
-    stage: str | None = None
     storage_integration: str | None = None
 
 
@@ -162,6 +161,13 @@ def staging_key(load: Load) -> str:
     audit = load.audit
     text = "\n".join((str(load.table), load.mode, audit.instance_id, audit.workflow_id, audit.workflow_execution_id))
     return f"_amc_staging_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def s3_hook(staging: Staging) -> S3Hook:
+    """The hook that uploads staged files."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    return S3Hook(aws_conn_id=staging.aws_conn_id, transfer_config_args=TRANSFER_CONFIG)
 
 
 def staging_folder(hook: S3Hook, staging: Staging) -> S3Folder:

@@ -103,13 +103,9 @@ class Statements:
     def swap(self, table: TableName, new: TableName) -> Iterator[Statement]:
         """Put a new table in the place of a table, for databases that do not roll back a change of structure.
 
-        As nearly at once as the database can: in Snowflake and MySQL, there is always one of the two.
+        As nearly at once as the database can: in MySQL, there is always one of the two.
         """
         _, old = self.stand_ins(table)
-        if self.dialect == "snowflake":
-            yield Statement(f"ALTER TABLE {table.sql(self.dialect)} SWAP WITH {new.sql(self.dialect)}")
-            yield self.drop(new.sql(self.dialect))
-            return
         if self.dialect == "mysql":
             names = [name.sql(self.dialect) for name in (table, old, new)]
             yield Statement("RENAME TABLE {0} TO {1}, {2} TO {0}".format(*names))
@@ -139,10 +135,10 @@ class Statements:
             yield from self.upsert(load, change, staged)
             return
         if not change.create and not change.rebuild:
-            yield from self.delete(load)
+            yield from self.delete(load, change)
         yield self.insert(load, change, staged)
 
-    def delete(self, load: Load) -> Iterator[Statement]:
+    def delete(self, load: Load, change: TableChange) -> Iterator[Statement]:
         """Remove the rows that a load replaces."""
         table = load.table.sql(self.dialect)
         if load.mode == "replace_table":
@@ -150,7 +146,7 @@ class Statements:
             return
         # Rows that are appended replace those of an earlier try to append them.
         names = Audit.KEY if load.mode == "replace_window" else Audit.EXECUTION
-        matches = " AND ".join(f"{quote(name, self.dialect)} = {_MARK}" for name in names)
+        matches = " AND ".join(f"{quote(change.columns[name], self.dialect)} = {_MARK}" for name in names)
         yield self._statement(f"DELETE FROM {table} WHERE {matches}", load.audit.named(names))  # noqa: S608
 
     def insert(

@@ -22,9 +22,9 @@ class AmcToSqlOperator(AmcTransferOperator):
     The table is created from the execution's ``outputColumns`` if it does not exist, with audit columns that say where
     each row comes from: ``_amc_instance_id``, ``_amc_workflow_id``, ``_amc_workflow_execution_id``,
     ``_amc_window_start``, ``_amc_window_end`` (UTC) and ``_amc_loaded_at``. PostgreSQL gets the files through COPY,
-    DuckDB through Arrow, any other database with a DB-API hook by batched inserts. Redshift loads files by itself: the
-    result is staged as Parquet in S3 and removed from there afterwards, also after a failure, and the warehouse does the
-    work.
+    DuckDB through Arrow, any other database with a DB-API hook by batched inserts. Redshift and Snowflake load
+    files by themselves: the result is staged as Parquet and removed afterwards, also after a failure, and the warehouse
+    does the work.
 
     :param workflow_execution_id: an execution that has succeeded. (templated)
     :param conn_id: Airflow connection of the database. (templated)
@@ -46,11 +46,14 @@ class AmcToSqlOperator(AmcTransferOperator):
     :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
         (templated)
     :param on_hidden: ``fail`` or ``skip`` the task beyond it; nothing is loaded then. Default: ``fail``.
-    :param s3_staging: Redshift: S3 folder for staged files, ``s3://bucket/prefix``. Default: ``amc-staging`` in the bucket
-        that the extra of the AWS connection names (``{"service_config": {"s3": {"bucket_name": ...}}}``). (templated)
+    :param s3_staging: Redshift, and Snowflake with ``storage_integration``: S3 folder for staged files,
+        ``s3://bucket/prefix``. Default: ``amc-staging`` in the bucket that the extra of the AWS connection names
+        (``{"service_config": {"s3": {"bucket_name": ...}}}``). (templated)
     :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
     :param iam_role_arn: Redshift: role by which it reads the staged files, or ``default`` for that of the cluster.
         Default: the ``role_arn`` in the extra of the AWS connection. (templated)
+    :param storage_integration: Snowflake: integration by which it reads ``s3_staging``. Default: none, the files go into a
+        temporary stage of Snowflake. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``, and ``privacy`` when the result
@@ -74,6 +77,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         "s3_staging",
         "aws_conn_id",
         "iam_role_arn",
+        "storage_integration",
         *AmcTransferOperator.template_fields,
     )
 
@@ -88,6 +92,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         s3_staging: str | None = None,
         aws_conn_id: str | None = "aws_default",
         iam_role_arn: str | None = None,
+        storage_integration: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -99,6 +104,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         self.s3_staging = s3_staging
         self.aws_conn_id = aws_conn_id
         self.iam_role_arn = iam_role_arn
+        self.storage_integration = storage_integration
 
     def check_arguments(self) -> None:
         """Check the table's name, the mode and the connection."""
@@ -167,5 +173,10 @@ class AmcToSqlOperator(AmcTransferOperator):
         from airflow_provider_amc.landing.load import loader_for
         from airflow_provider_amc.landing.staging import Staging
 
-        staging = Staging(s3=self.s3_staging, aws_conn_id=self.aws_conn_id, iam_role_arn=self.iam_role_arn)
+        staging = Staging(
+            s3=self.s3_staging,
+            aws_conn_id=self.aws_conn_id,
+            iam_role_arn=self.iam_role_arn,
+            storage_integration=self.storage_integration,
+        )
         return loader_for(self.target_hook(), staging)

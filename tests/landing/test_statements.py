@@ -60,7 +60,7 @@ def test_percent_signs_are_doubled_only_where_values_are_bound(mode: str) -> Non
             assert "100%%" not in statement.sql % (("?",) * len(statement.values))
 
 
-@pytest.mark.parametrize("dialect", ["snowflake", "mysql", "oracle", ""])
+@pytest.mark.parametrize("dialect", ["mysql", "oracle", ""])
 def test_swap(dialect: str) -> None:
     sql = Statements(dialect, "?")
     table = TableName.parse("db.rows")
@@ -68,7 +68,7 @@ def test_swap(dialect: str) -> None:
     assert new.parts[0] == old.parts[0] == "db"
     statements = [statement.sql for statement in sql.swap(table, new)]
     assert statements[-1].startswith("DROP TABLE")
-    expected = {"snowflake": ("SWAP WITH", 2), "mysql": ("RENAME TABLE", 2)}.get(dialect, ("RENAME TO", 3))
+    expected = {"mysql": ("RENAME TABLE", 2)}.get(dialect, ("RENAME TO", 3))
     assert expected[0] in statements[0]
     assert len(statements) == expected[1]
 

@@ -146,6 +146,10 @@ class TableLoader:
         """The types by which this database stores a result, where they are not those of the result."""
         return schema
 
+    def new_name(self, name: str) -> str:
+        """The name of a new column for a column of the result, in the way of this database."""
+        return name
+
     # --- the same for all ---------------------------------------------------------------------------------------------
 
     def plan(self, load: Load, existing: Mapping[str, str | None] | None) -> TableChange:
@@ -158,7 +162,12 @@ class TableLoader:
             existing,
             case_sensitive=self.case_sensitive,
             max_precision=self.max_precision,
+            new_name=self.new_name,
         )
+
+    def _new_columns(self, schema: pa.Schema) -> pa.Schema:
+        """Columns of a result as new columns of a table."""
+        return pa.schema([pa.field(self.new_name(field.name), field.type) for field in self.stored_schema(schema)])
 
     def restructure(self, session: Session, load: Load, change: TableChange, staged: Staged) -> None:
         """Create the table, or change its columns. Before any row of it is touched: many databases commit on that."""
@@ -171,10 +180,10 @@ class TableLoader:
         if change.create or (change.rebuild and self.transactional_ddl):
             if change.rebuild:
                 session.run(sql.drop(table))
-            session.run(sql.create(table, self.stored_schema(load.full_schema)))
+            session.run(sql.create(table, self._new_columns(load.full_schema)))
             log.info("Created table %s with %s columns", load.table, len(load.full_schema))
         for column in change.added:
-            session.run(sql.add_column(load.table, self.stored_schema(pa.schema([column])).field(0)))
+            session.run(sql.add_column(load.table, self._new_columns(pa.schema([column])).field(0)))
             log.info("Added column %s to table %s", column.name, load.table)
         widened = dict(change.widened) | self._outgrown(session, change, staged)
         for name, kind in widened.items():
@@ -194,7 +203,7 @@ class TableLoader:
             return
         new, _ = sql.stand_ins(load.table)
         session.run(sql.drop(new.sql(self.dialect), if_exists=True))
-        session.run(sql.create(new.sql(self.dialect), self.stored_schema(load.full_schema)))
+        session.run(sql.create(new.sql(self.dialect), self._new_columns(load.full_schema)))
         session.run(sql.insert(load, change, staged, into=new))
         for statement in sql.swap(load.table, new):
             session.run(statement)

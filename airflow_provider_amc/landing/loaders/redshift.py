@@ -13,7 +13,7 @@ from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.session import Session, plain_row
 from airflow_provider_amc.landing.sql_types import quote
-from airflow_provider_amc.landing.staging import Staging, check_staged, numbered, staged_in_s3, staging_folder
+from airflow_provider_amc.landing.staging import Staging, check_staged, numbered, s3_hook, staged_in_s3, staging_folder
 from airflow_provider_amc.landing.statements import Staged, Statement, stand_in
 from airflow_provider_amc.landing.table import Load, TableName
 
@@ -54,12 +54,8 @@ class RedshiftLoader(TableLoader):
     placeholder = "%s"
 
     def __init__(self, hook: Any, staging: Staging) -> None:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        from airflow_provider_amc.landing.s3 import TRANSFER_CONFIG
-
         super().__init__(hook)
-        self.s3 = S3Hook(aws_conn_id=staging.aws_conn_id, transfer_config_args=TRANSFER_CONFIG)
+        self.s3 = s3_hook(staging)
         self.folder = staging_folder(self.s3, staging)
         self.role = _role(staging, self.s3.conn_config.extra_config)
 
