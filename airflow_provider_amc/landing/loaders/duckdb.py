@@ -95,9 +95,9 @@ class DuckDBLoader(TableLoader):
 
     @contextmanager
     def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
-        staged = Staged(_VIEW, audit=True)
+        staged = Staged(_VIEW)
         rows = _Rows(load, results, staged)
-        session.cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.full_schema, rows))
+        session.cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.schema, rows))
         try:
             if load.mode == "upsert":
                 # Keys are checked and matched, which takes the rows more than once.
@@ -111,7 +111,7 @@ class DuckDBLoader(TableLoader):
 
 
 class _Rows:
-    """The rows of a load, audit columns included, counted as they are read.
+    """The rows of a load, counted as they are read.
 
     Keeps the error that ended them: DuckDB turns whatever is raised here into an error of its own.
     """
@@ -127,7 +127,7 @@ class _Rows:
             with closing(record_batches(self._results, self._load.schema)) as batches:
                 for batch in batches:
                     self._staged.rows += batch.num_rows
-                    yield self._load.with_origin(batch)
+                    yield batch
         except GeneratorExit:
             raise
         except BaseException as error:
