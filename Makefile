@@ -40,7 +40,8 @@ test: venv ## run every test on the default Airflow version
 chaos: venv ## play 10,000 random histories of tasks while everything fails
 	@exec $(VENV)/bin/python -m tests.chaos --processes $(WORKERS) $(ARGS)
 
-coverage-table: venv ## write docs/emulator-coverage.md from the tests that show what the emulator supports
+coverage-table: venv ## write docs/emulator-coverage.md and docs/api-coverage.md from the tests
+	@$(VENV)/bin/python -m tests.evidence.api_table
 	@$(VENV)/bin/python $(PYTEST) -q -m covers --coverage-table=write $(ARGS)
 
 lint: venv ## ruff, mypy and the import floors

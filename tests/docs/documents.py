@@ -12,3 +12,5 @@ IDENTITIES = Document(REPOSITORY / "docs" / "identities.md")
 
 #: Written from the test run, see tests/evidence.
 COVERAGE = Document(REPOSITORY / "docs" / "emulator-coverage.md")
+#: Written from tests/evidence/api.py, see tests/client/test_every_operation.py.
+API_COVERAGE = Document(REPOSITORY / "docs" / "api-coverage.md")

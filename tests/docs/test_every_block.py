@@ -27,7 +27,14 @@ def test_every_block_is_executed(document: Document) -> None:
 
 
 def test_every_document_is_known() -> None:
-    all_of_them = (documents.README, documents.GUIDE, documents.TESTING, documents.IDENTITIES, documents.COVERAGE)
+    all_of_them = (
+        documents.README,
+        documents.GUIDE,
+        documents.TESTING,
+        documents.IDENTITIES,
+        documents.COVERAGE,
+        documents.API_COVERAGE,
+    )
     known = {document.path for document in all_of_them}
     assert known == {REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")}
 
