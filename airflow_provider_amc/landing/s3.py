@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 from airflow_provider_amc.landing.land import land
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.landing.manifest import Landing
     from airflow_provider_amc.landing.source import ResultSource
-
-
-#: How boto3 uploads what a loader stages: one part of 8 MB in memory at a time. Its ten threads would hold more than 100 MB.
-TRANSFER_CONFIG: dict[str, Any] = {"use_threads": False, "multipart_chunksize": 8 * 1024 * 1024}
 
 
 class S3Store:
