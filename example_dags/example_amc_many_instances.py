@@ -1,4 +1,4 @@
-"""Run one query on every AMC instance of the account, and land each result in S3 and in one table.
+"""A nightly report: one query on every AMC instance of the account, each result in S3 and all of them in one table.
 
 Dynamic task mapping starts one execution an instance; they wait in the triggerer, so that hundreds of them hold no
 worker. Connections: ``amc_default`` (type ``amc``), ``aws_default`` and ``warehouse_default``.
@@ -19,8 +19,8 @@ from airflow_provider_amc.windows import last_days
 
 with DAG(
     dag_id="example_amc_many_instances",
-    description="One AMC query on all instances of an account",
-    schedule="0 7 * * 1",
+    description="A nightly report on all AMC instances of an account",
+    schedule="0 3 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},

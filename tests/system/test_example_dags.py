@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_amc.emulator.server import EmulatorServer
+from airflow_provider_amc.hooks.amc import AmcHook
 from tests.conftest import REPOSITORY
 from tests.services import BUCKET
 
@@ -92,6 +93,20 @@ def test_many_instances(many_instances: EmulatorServer, s3: Any, duckdb_file: Pa
     assert dict(loaded) == {manifest["instance_id"]: manifest["rows"] for manifest in found}
     assert len(many_instances.requests_of("createWorkflowExecution")) == 5
     assert all(f"/instance={manifest['instance_id']}/" in manifest["files"][0]["key"] for manifest in found)
+
+
+def test_new_instance(amc_default: EmulatorServer) -> None:
+    run = run_example("example_amc_new_instance")
+    (instance_id,) = {ti.xcom_pull("create_instance") for ti in run.get_task_instances()}
+    client = AmcHook(instance_id=instance_id).get_conn()
+    assert (client.instances.get().instance_name, client.instances.get().is_ready) == ("Spring reports", True)
+    assert {one.id for one in client.advertisers.list()} == {"580000000000000001", "ENTITYEMULATORADS"}
+    (execution,) = client.executions.list(min_creation_time="2020-01-01T00:00:00")
+    assert execution.is_succeeded
+    # A second run goes on with the instance and finds its advertisers in place.
+    run_example("example_amc_new_instance")
+    assert len(amc_default.requests_of("createInstance")) == len(amc_default.requests_of("createAdvertiserUpdate")) == 1
+    assert len(amc_default.requests_of("createWorkflowExecution")) == 2
 
 
 def test_without_a_logical_date(amc_default: EmulatorServer, s3: Any, duckdb_file: Path) -> None:
