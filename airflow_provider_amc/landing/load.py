@@ -43,6 +43,13 @@ def loader_for(hook: object, staging: Staging | None = None) -> TableLoader:
             "of a database provider, such as postgres or duckdb."
         )
     kind = str(hook.conn_type)
+    if kind == "athena":
+        # Its tables are files: DELETE and UPDATE, by which a load replaces its own rows, fail on them.
+        raise AmcConfigurationError(
+            "Athena has no tables that AmcToSqlOperator could load without doubling rows. Land the result with "
+            "AmcToS3Operator and file_format='parquet': its folders are partitions that Athena reads, and the same "
+            "workflow and window replace an earlier landing. Nothing was read."
+        )
     if kind in _STAGED_LOADERS:
         module, name = _STAGED_LOADERS[kind]
         staged_loader: TableLoader = getattr(import_module(module), name)(hook, staging or Staging())

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 #: nodes load side by side, and the local disk never holds more than one.
 PART_BYTES = 256 * 1024 * 1024
 
-#: How boto3 uploads a part: two blocks of 8 MB in memory at a time. Its ten threads would hold more than 100 MB.
-TRANSFER_CONFIG: dict[str, Any] = {"max_concurrency": 2, "multipart_chunksize": 8 * 1024 * 1024}
+#: How boto3 uploads a part: one block of 8 MB in memory at a time. Its ten threads would hold more than 100 MB.
+TRANSFER_CONFIG: dict[str, Any] = {"use_threads": False, "multipart_chunksize": 8 * 1024 * 1024}
 
 _ADDRESS = re.compile(r"s3a?://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^'\"\\\s?#]*))?")
 

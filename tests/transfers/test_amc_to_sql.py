@@ -199,6 +199,26 @@ class TestBadInput:
         with pytest.raises(AmcConfigurationError, match="AmcHook is not a SQL database hook"):
             load("unused", conn_id="amc_default")
 
+    def test_athena(self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "athena", "extra": {"region_name": "us-east-1"}})
+        )
+        with pytest.raises(
+            AmcConfigurationError, match="Land the result with AmcToS3Operator and file_format='parquet'"
+        ):
+            load("unused", conn_id="lake")
+
+    def test_what_redshift_needs_is_asked_before_anything_is_read(
+        self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {"conn_type": "redshift", "host": "127.0.0.1", "port": 9, "login": "u", "password": "not-shown"}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+        for given, missing in (({}, "s3_staging"), ({"s3_staging": "s3://bucket/x"}, "iam_role_arn")):
+            with pytest.raises(AmcConfigurationError, match=f"{missing} is missing") as caught:
+                load("unused", **given)
+            assert "not-shown" not in str(caught.value)
+
     def test_running_execution(self, amc_default: EmulatorServer, warehouse: Any) -> None:
         amc_default.add_fault(operation="createWorkflowExecution", kind="duration", seconds=3600)
         with pytest.raises(AmcNotReadyError, match="has no result yet"):

@@ -33,6 +33,7 @@ class TestRedshift(LoaderBehaviour):
     """The SQL of Redshift run by PostgreSQL, its COPY from a real S3 server."""
 
     database: dict[str, Any]
+    uploader: Any = None
 
     @pytest.fixture(autouse=True)
     def _warehouse(
@@ -56,7 +57,7 @@ class TestRedshift(LoaderBehaviour):
         staging = Staging(s3=f"s3://{self.bucket}/staging", iam_role_arn=ROLE)
         loader = RedshiftLoader(Hook(self.connect, self.s3, steps), staging)
         # One client for all: making one takes longer than a load.
-        loader.s3 = self.s3
+        type(self).uploader = loader.s3 = self.uploader or loader.s3
         return loader
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -74,6 +75,24 @@ class TestRedshift(LoaderBehaviour):
             rows = list(cursor.fetchall()) if cursor.description else []
             connection.commit()
             return rows
+
+    def columns(self, table: str) -> list[str]:
+        return [
+            row[0]
+            for row in self.execute(
+                f"SELECT attname FROM pg_attribute WHERE attrelid = '\"{table}\"'::regclass AND attnum > 0 "
+                "AND NOT attisdropped ORDER BY attnum"
+            )
+        ]
+
+    def leftovers(self) -> list[str]:
+        # Temporary tables go with their session, which the server ends in its own time.
+        return [
+            row[0]
+            for row in self.execute(
+                "SELECT relname FROM pg_class WHERE relname LIKE '\\_amc%' AND relpersistence <> 't' AND relkind = 'r'"
+            )
+        ]
 
     @settings(PROPERTY, max_examples=15)
     @given(hard=hard_tables())
