@@ -173,9 +173,10 @@ def test_airflow_lists_the_behaviours_of_the_connection_form(providers: dict[str
     assert "amc" in {entry["field_behaviours"] for entry in providers["behaviours"]}
 
 
-def test_airflow_lists_the_trigger(providers: dict[str, Any]) -> None:
+def test_airflow_lists_the_triggers(providers: dict[str, Any]) -> None:
     listed = [entry for entry in providers["triggers"] if entry["package_name"] == "airflow-provider-amc"]
-    assert [entry["class"] for entry in listed] == ["airflow_provider_amc.triggers.execution"]
+    modules = [f"airflow_provider_amc.triggers.{name}" for name in ("execution", "resource")]
+    assert sorted(entry["class"] for entry in listed) == modules
 
 
 def test_airflow_lists_the_link(providers: dict[str, Any]) -> None:
