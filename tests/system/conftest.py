@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,16 @@ def duckdb_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "warehouse.duckdb"
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_DEFAULT", json.dumps({"conn_type": "duckdb", "host": str(file)}))
     return file
+
+
+@pytest.fixture
+def emulator_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmulatorServer]]:
+    """Starts a local AMC with settings, as ``amc_default``."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> EmulatorServer:
+            server = stack.enter_context(EmulatorServer(port=0, **settings))
+            monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(server.connection))
+            return server
+
+        yield start

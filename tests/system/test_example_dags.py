@@ -115,3 +115,37 @@ def test_without_a_logical_date(amc_default: EmulatorServer, s3: Any, duckdb_fil
     arguments = {"logical_date": None} if AIRFLOW_V_3_0_PLUS else {}
     run_example("example_amc_to_s3_and_warehouse", **arguments)
     assert len(manifests(s3)) == 1
+
+
+def test_an_audience_is_refreshed_when_there_are_enough_people(
+    emulator_with: Any, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amc = emulator_with(min_audience_users=50)
+    monkeypatch.setenv("AMC_EXAMPLE_FEWEST_USERS", "50")
+    run_example("example_amc_audience_refresh")
+    (audience,) = AmcHook().get_conn().audiences.list()
+    assert (audience.status, audience.refresh_rate_days) == ("SUCCEEDED", 7)
+    assert (audience.audience_count or 0) >= 50
+    monkeypatch.setenv("AMC_EXAMPLE_FEWEST_USERS", "1000000")
+    dag = runpy.run_path(str(REPOSITORY / "example_dags" / "example_amc_audience_refresh.py"))["dag"]
+    states = {ti.task_id: str(ti.state) for ti in dag.test().get_task_instances()}
+    assert states == {"enough_people": "skipped", "make_audience": "skipped"}
+    assert len(amc.requests_of("createQueryBasedAudience")) == 1
+
+
+def test_customers_are_uploaded_matched_and_reported(emulator_with: Any, s3: Any, moto: str, duckdb_file: Path) -> None:
+    import duckdb
+
+    rows = "".join(
+        f"Person{n}@Example.com ,{n % 90000 + 10000:05d},{'gold' if n % 2 else 'blue'}\n" for n in range(1000)
+    )
+    s3.load_string(f"email,postcode,loyalty_level\n{rows}", "customers/customers.csv", BUCKET)
+    emulator_with(s3_endpoint_url=moto)
+    run_example("example_amc_first_party_upload")
+    with duckdb.connect(str(duckdb_file)) as connection:
+        found = connection.execute(
+            "SELECT loyalty_level, customers, matched FROM customer_matches ORDER BY 1"
+        ).fetchall()
+    assert [(level, customers) for level, customers, _ in found] == [("blue", 500), ("gold", 500)]
+    assert all(350 < matched < 450 for *_, matched in found)
+    assert s3.list_keys(BUCKET, prefix="amc-staging/") == []
