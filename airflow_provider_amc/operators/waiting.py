@@ -89,9 +89,9 @@ class AmcWaitingOperator(AmcBaseOperator):
                     poll_interval=first,
                     poll_interval_max=longest,
                     deadline=self._deadline,
+                    carried={"result": result, "deadline": self._deadline, "kind": kind, "names": dict(names)},
                 ),
                 method_name="execute_complete",
-                kwargs={"kind": kind, "names": dict(names), "result": result, "deadline": self._deadline},
                 timeout=timedelta(seconds=max(0.0, self._deadline - time.time()) + BACKSTOP),
             )
         if seen is None:
@@ -99,20 +99,13 @@ class AmcWaitingOperator(AmcBaseOperator):
         if not seen.succeeded:
             self.failed(kind, names, result, seen.status, seen.reason)
 
-    def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any] | None = None,
-        kind: str = "",
-        names: Mapping[str, str] | None = None,
-        result: Any = None,
-        deadline: float | None = None,
-    ) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Go on after the wait in the triggerer."""
-        names = names or {}
-        self._deadline = deadline
         if not event:
             raise AmcExecutionError("The triggerer sent no event. See its log for what went wrong there.")
+        carried = event["carried"]
+        kind, names, result = carried["kind"], carried["names"], carried["result"]
+        self._deadline = carried["deadline"]
         if event["status"] == "missing":
             raise AmcNotFoundError(f"AMC does not know the {name_of(kind, names)}: {event.get('problem')}")
         if event["status"] == "deadline":

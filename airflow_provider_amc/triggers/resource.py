@@ -38,6 +38,8 @@ class AmcResourceTrigger(BaseTrigger):
     :param poll_interval_max: longest interval in seconds.
     :param deadline: wall-clock end of the wait, seconds since the epoch.
     :param started: wall-clock start of the wait, seconds since the epoch; kept when the trigger moves.
+    :param carried: plain values that the event brings back to the task. Airflow's own way, the ``kwargs`` of a deferral,
+        does not reach the task in ``dag.test()``.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class AmcResourceTrigger(BaseTrigger):
         poll_interval_max: float = 120.0,
         deadline: float | None = None,
         started: float | None = None,
+        carried: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
@@ -61,11 +64,13 @@ class AmcResourceTrigger(BaseTrigger):
         self.poll_interval_max = poll_interval_max
         self.deadline = deadline
         self.started = time.time() if started is None else started
+        self.carried = dict(carried) if carried is not None else None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give Airflow what it needs to make the trigger again; plain values only, no secrets."""
         fields = (
             "kind", "names", "amc_conn_id", "instance_id", "poll_interval", "poll_interval_max", "deadline", "started",
+            "carried",
         )  # fmt: skip
         return (
             "airflow_provider_amc.triggers.resource.AmcResourceTrigger",
@@ -74,7 +79,7 @@ class AmcResourceTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then give one event."""
-        yield TriggerEvent(await self._outcome())
+        yield TriggerEvent({**await self._outcome(), "carried": self.carried})
 
     async def _outcome(self) -> dict[str, Any]:
         looks = Looks(self.kind, self.names, self.log)

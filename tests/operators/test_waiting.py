@@ -31,6 +31,11 @@ class WaitForInstance(AmcWaitingOperator):
         return {**result, "kind": kind, **names}
 
 
+def carried(kind: str, **names: str) -> dict[str, Any]:
+    """What a trigger brings back to the task."""
+    return {"kind": kind, "names": names, "result": None, "deadline": None}
+
+
 def made(name: str = "Spring reports") -> str:
     return AmcHook().get_conn().instances.create(name).instance_id
 
@@ -68,8 +73,7 @@ def test_waits_in_the_triggerer(amc_default: EmulatorServer) -> None:
     assert (deferral.trigger.kind, deferral.trigger.names) == ("instance", {"instance_id": instance_id})
     assert (deferral.trigger.instance_id, deferral.trigger.poll_interval) == (instance_id, 2)
     amc_default.advance_clock(240)
-    assert deferral.kwargs is not None
-    result = waiting(instance_id).execute_complete(context, event=event_of(deferral.trigger), **deferral.kwargs)
+    result = waiting(instance_id).execute_complete(context, event=event_of(deferral.trigger))
     assert result == {"made": instance_id, "kind": "instance", "instance_id": instance_id}
 
 
@@ -85,7 +89,9 @@ def test_failure(amc_default: EmulatorServer, clock: Clock, deferrable: bool) ->
 def test_failure_has_amcs_reason(amc_default: EmulatorServer) -> None:
     event = {"status": "finished", "resource_status": "FAILED", "succeeded": False, "reason": "fewer than 2000 users"}
     with pytest.raises(AmcResourceFailedError, match="audience a ended as FAILED: fewer than 2000 users") as caught:
-        waiting("i").execute_complete(task_context(), event, kind="audience", names={"audience_execution_id": "a"})
+        waiting("i").execute_complete(
+            task_context(), {**event, "carried": carried("audience", audience_execution_id="a")}
+        )
     assert caught.value.reason == "fewer than 2000 users"
 
 
@@ -135,7 +141,7 @@ def test_what_disappears_ends_the_wait(amc_default: EmulatorServer, clock: Clock
 def test_what_the_triggerer_cannot_find(amc_default: EmulatorServer) -> None:
     event = {"status": "missing", "problem": "no such instance"}
     with pytest.raises(AmcNotFoundError, match="AMC does not know the instance i: no such instance"):
-        waiting("i").execute_complete(task_context(), event, kind="instance", names={"instance_id": "i"})
+        waiting("i").execute_complete(task_context(), {**event, "carried": carried("instance", instance_id="i")})
 
 
 def test_trigger_without_an_event(amc_default: EmulatorServer) -> None:

@@ -60,7 +60,8 @@ def test_waits_until_amc_has_finished(amc_default: EmulatorServer, mocker: Any) 
     amc_default.add_fault(operation="createInstance", kind="duration", seconds=240)
     names = instance()
     pauses = let_time_pass(amc_default, mocker, 100)
-    assert event_of(trigger(names)) == {
+    assert event_of(trigger(names, carried={"result": 1})) == {
+        "carried": {"result": 1},
         "status": "finished",
         "resource_status": "COMPLETED",
         "succeeded": True,
