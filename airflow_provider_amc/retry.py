@@ -15,6 +15,7 @@ from airflow_provider_amc.exceptions import (
     AmcNotReadyError,
     AmcPermissionError,
     AmcPrivacyLossError,
+    AmcResourceFailedError,
     AmcThrottledError,
     AmcTransientError,
     AmcUnknownOutcomeError,
@@ -41,6 +42,7 @@ _STOP = (
     (AmcConfigurationError, "the connection is incomplete or wrong"),
     (AmcValidationError, "an argument of the task is wrong"),
     (AmcExecutionRejectedError, "AMC rejected the query"),
+    (AmcResourceFailedError, "AMC could not make what it was asked for"),
     (AmcPrivacyLossError, "AMC hides more of this result than max_hidden_share allows"),
     (AmcExecutionCancelledError, "somebody cancelled the execution; clear the task to run the query again"),
 )

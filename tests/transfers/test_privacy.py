@@ -185,7 +185,7 @@ class TestLimit:
         assert warehouse("SELECT * EXCLUDE (why) FROM reach") == before
 
     def test_passed_in_postgres(self, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        with postgres_server(tmp_path_factory.mktemp("pg")) as connection:
+        with postgres_server() as connection:
             monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", connection)
             from airflow.providers.postgres.hooks.postgres import PostgresHook
 
