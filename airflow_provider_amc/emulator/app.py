@@ -13,7 +13,7 @@ from airflow_provider_amc.emulator import (
     accounts,
     advertiser_audiences,
     advertisers,
-    audience_records,
+    audience_members,
     collaborations,
     connections,
     control,
@@ -51,7 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *executions.OPERATIONS,
     *connections.OPERATIONS,
     *advertiser_audiences.OPERATIONS,
-    *audience_records.OPERATIONS,
+    *audience_members.OPERATIONS,
     *datasets.OPERATIONS,
     *uploads.OPERATIONS,
     *deletions.OPERATIONS,
@@ -61,7 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 #: What is done after its answer.
-WORK = (uploads.kind, deletions.kind, audience_records.kind)
+WORK = (uploads.kind, deletions.kind, audience_members.kind)
 
 
 class Endpoints:

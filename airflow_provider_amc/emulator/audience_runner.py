@@ -1,4 +1,4 @@
-"""Runs the queries of audiences. When an audience is ready is decided by virtual time, see :mod:`.audience_record`."""
+"""Runs the queries of audiences. When an audience is ready is decided by virtual time, see :mod:`.audience_state`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_amc.emulator.audience_record import LOOKALIKE, Outcome, QueryAudience
+from airflow_provider_amc.emulator.audience_state import LOOKALIKE, Outcome, QueryAudience
 from airflow_provider_amc.emulator.config import EmulatorConfig
 from airflow_provider_amc.emulator.priority import give_way
 from airflow_provider_amc.emulator.queries import Queries, QueryError, check_values

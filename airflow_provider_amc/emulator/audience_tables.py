@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.emulator.audience_records import PII
+from airflow_provider_amc.emulator.audience_members import PII
 from airflow_provider_amc.emulator.identities import Matcher, key_of
 from airflow_provider_amc.emulator.ingest import arrow_of
 from airflow_provider_amc.emulator.rowfiles import texts
@@ -35,7 +35,7 @@ _INSERTED = AdvertiserColumn("insert_date_utc", "TIMESTAMP", "DIMENSION", "MEDIU
 class Change:
     """What a job does to an audience.
 
-    :param instance_id: the instance, or :data:`~airflow_provider_amc.emulator.audience_records.DSP_ONLY`.
+    :param instance_id: the instance, or :data:`~airflow_provider_amc.emulator.audience_members.DSP_ONLY`.
     :param audience_id: the audience.
     :param ttl: seconds that a member stays.
     :param made: when the request was made, naive UTC.

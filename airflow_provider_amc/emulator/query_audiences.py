@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from airflow_provider_amc.emulator import workflows
 from airflow_provider_amc.emulator.api import OCTETS, Call, Operation, boolean, identifier, integer
-from airflow_provider_amc.emulator.audience_record import LOOKALIKE, REACHES, RULE_BASED, QueryAudience
 from airflow_provider_amc.emulator.audience_runner import KIND
+from airflow_provider_amc.emulator.audience_state import LOOKALIKE, REACHES, RULE_BASED, QueryAudience
 from airflow_provider_amc.emulator.errors import QUERY_AUDIENCES, amc_error, bad_request
 
 _MEDIA = "application/vnd.amcquerybasedaudience.v1+json"

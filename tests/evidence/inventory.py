@@ -224,7 +224,7 @@ RULES_BY_FILE = {
     "emulator/test_lwa": "Access",
     "emulator/test_connections": "Audiences and uploads",
     "emulator/test_advertiser_audiences": "Audiences and uploads",
-    "emulator/test_audience_records": "Audiences and uploads",
+    "emulator/test_audience_members": "Audiences and uploads",
     "emulator/test_datasets": "Audiences and uploads",
     "emulator/test_uploads": "Audiences and uploads",
     "emulator/test_deletions": "Audiences and uploads",

@@ -1,4 +1,4 @@
-"""One rule-based or lookalike audience as the emulator remembers it, and as the API shows it.
+"""The state of one rule-based or lookalike audience, as the emulator remembers it and as the API shows it.
 
 Facts: Amazon's OpenAPI file of the rule-based audiences; AMC API documentation, "Rule-based audiences".
 """

@@ -1,4 +1,4 @@
-"""Records of advertisers' audiences: members to add and to remove, and the jobs that do it.
+"""Members of advertisers' audiences: records that add and remove them, and the jobs that do it.
 
 Facts: AMC API documentation, "Advertiser audiences", and Amazon's OpenAPI file for them. What is wrong with the shape of a
 record is refused at once; what is wrong with its values makes it an invalid record of the job.
