@@ -138,10 +138,10 @@ class AmcCreateAudienceOperator(AmcWaitingOperator):
         if not self.wait_for_completion:
             return known
         names = {"audience_execution_id": known, "instance_id": self.client.instance_id or ""}
-        result: str = self.wait_for("audience", names, known)
+        result: str = self.wait_for(context, "audience", names, known)
         return result
 
-    def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Say how large the audience is, and when it is refreshed or deactivated."""
         audience = self.client.audiences.get(str(result))
         made = audience.last_refreshed_time or audience.create_time

@@ -210,11 +210,12 @@ class AmcUploadOperator(AmcWaitingOperator):
         upload = earlier_upload(self.client, self.data_set_id, request, task, self.log) if task.is_retry else None
         if upload is None:
             upload = submitted_upload(self.client, self.data_set_id, request, task, self.log)
-        return self.wait_for_upload(upload.upload_id, upload.upload_id)
+        return self.wait_for_upload(context, upload.upload_id, upload.upload_id)
 
-    def wait_for_upload(self, upload_id: str, result: Any) -> Any:
+    def wait_for_upload(self, context: Context, upload_id: str, result: Any) -> Any:
         """Wait for the upload, if the task is to wait.
 
+        :param context: Airflow's context.
         :param upload_id: the upload.
         :param result: what the task returns.
         """
@@ -225,9 +226,9 @@ class AmcUploadOperator(AmcWaitingOperator):
             "upload_id": upload_id,
             "instance_id": self.client.instance_id or "",
         }
-        return self.wait_for("upload", names, result)
+        return self.wait_for(context, "upload", names, result)
 
-    def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Say how many rows there are."""
         upload = self.client.uploads.get(names["data_set_id"], names["upload_id"])
         rows = "an unknown number of" if upload.rows is None else f"{upload.rows:,}"

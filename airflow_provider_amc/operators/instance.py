@@ -92,7 +92,8 @@ class AmcCreateInstanceOperator(AmcWaitingOperator):
             self.log.info("AMC instance %s is named %s already", instance.instance_id, self.instance_name)
         if not self.wait_for_completion:
             return instance.instance_id
-        result: str = self.wait_for("instance", {"instance_id": instance.instance_id}, instance.instance_id)
+        names = {"instance_id": instance.instance_id}
+        result: str = self.wait_for(context, "instance", names, instance.instance_id)
         return result
 
     def _create(self, task: TaskRun, failed: Sequence[str]) -> Instance:
@@ -229,7 +230,7 @@ class AmcUpdateAdvertisersOperator(AmcWaitingOperator):
         self._wanted()
         return self._go_on({"added": 0, "removed": 0, "left": None, "own": None})
 
-    def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Ask for the next update."""
         return self._go_on(result)
 

@@ -54,9 +54,10 @@ class AmcWaitingOperator(AmcBaseOperator):
         self.timeout = timeout
         self._deadline: float | None = None
 
-    def wait_for(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
+    def wait_for(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Wait for a resource, here or in the triggerer.
 
+        :param context: Airflow's context.
         :param kind: one of :data:`airflow_provider_amc.client.progress.KINDS`.
         :param names: what names it.
         :param result: what the task returns when AMC has succeeded; plain values.
@@ -65,7 +66,7 @@ class AmcWaitingOperator(AmcBaseOperator):
         :raises AmcDeadlineError: it took too long.
         """
         self.settle(kind, names, result)
-        return self.concluded(kind, names, result)
+        return self.concluded(context, kind, names, result)
 
     def settle(self, kind: str, names: Mapping[str, str], result: Any) -> None:
         """Wait for a resource here, or leave for the triggerer; :meth:`concluded` goes on then.
@@ -113,11 +114,12 @@ class AmcWaitingOperator(AmcBaseOperator):
         self.log.info("AMC %s is %s", name_of(kind, names), event["resource_status"])
         if not event["succeeded"]:
             self.failed(kind, names, result, str(event["resource_status"]), event.get("reason"))
-        return self.concluded(kind, names, result)
+        return self.concluded(context, kind, names, result)
 
-    def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
-        """What the task returns after AMC has succeeded; says more about it in the log where there is more to say.
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
+        """What the task returns after AMC has succeeded; says more about it in log and XCom where there is more to say.
 
+        :param context: Airflow's context.
         :param kind: see :meth:`wait_for`.
         :param names: see :meth:`wait_for`.
         :param result: see :meth:`wait_for`.

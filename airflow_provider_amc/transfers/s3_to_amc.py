@@ -136,13 +136,15 @@ class S3ToAmcOperator(AmcUploadOperator):
             self._provide_data_set()
             told = self._staged(types, identities, prefix)
             upload = submitted_upload(self.client, self.data_set_id, request, task, self.log)
-        return self.wait_for_upload(upload.upload_id, {"upload_id": upload.upload_id, "prefix": prefix, **told})
+        return self.wait_for_upload(
+            context, upload.upload_id, {"upload_id": upload.upload_id, "prefix": prefix, **told}
+        )
 
-    def concluded(self, kind: str, names: Mapping[str, str], result: Any) -> Any:
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Remove what was staged, and report."""
         from airflow_provider_amc.upload.staging import remove
 
-        super().concluded(kind, names, result)
+        super().concluded(context, kind, names, result)
         try:
             remove(self._s3(), self.staging_bucket or self.s3_bucket, result["prefix"])
         except Exception as error:

@@ -25,9 +25,9 @@ class WaitForInstance(AmcWaitingOperator):
     """Waits for an instance, and says so."""
 
     def execute(self, context: Any) -> Any:
-        return self.wait_for("instance", {"instance_id": str(self.instance_id)}, {"made": self.instance_id})
+        return self.wait_for(context, "instance", {"instance_id": str(self.instance_id)}, {"made": self.instance_id})
 
-    def concluded(self, kind: str, names: Any, result: Any) -> Any:
+    def concluded(self, context: Any, kind: str, names: Any, result: Any) -> Any:
         return {**result, "kind": kind, **names}
 
 
