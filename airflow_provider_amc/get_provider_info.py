@@ -170,7 +170,9 @@ def get_provider_info() -> dict[str, Any]:
             "operators.schedule",
             "operators.instance",
             "operators.audience",
+            "operators.advertiser_audience",
             "operators.data_set",
+            "operators.user_deletion",
         ),
         "sensors": _modules("sensors.execution", "sensors.resource"),
         "triggers": _modules("triggers.execution", "triggers.resource"),
@@ -179,6 +181,11 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "Amazon Simple Storage Service (S3)",
                 "target-integration-name": _INTEGRATION,
                 "python-module": "airflow_provider_amc.transfers.s3_to_amc",
+            },
+            {
+                "source-integration-name": "Amazon Simple Storage Service (S3)",
+                "target-integration-name": _INTEGRATION,
+                "python-module": "airflow_provider_amc.transfers.s3_to_amc_audience",
             },
             {
                 "source-integration-name": _INTEGRATION,

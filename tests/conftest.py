@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
     from airflow_provider_amc.emulator.server import EmulatorServer
 
 pytest_plugins = ["tests.evidence.plugin"]
@@ -71,3 +73,41 @@ def amc_default(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> Em
     """The emulator, as the Airflow connection ``amc_default``."""
     monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(emulator.connection))
     return emulator
+
+
+@pytest.fixture(scope="session")
+def _s3_and_emulator() -> Iterator[tuple[str, EmulatorServer]]:
+    """A local S3, and a small AMC that reads uploads from it."""
+    from airflow_provider_amc.emulator.server import EmulatorServer
+    from tests.services import moto_server
+
+    with moto_server() as url, EmulatorServer(port=0, scale="tiny", s3_endpoint_url=url) as server:
+        yield url, server
+
+
+@pytest.fixture
+def customers_amc(_s3_and_emulator: tuple[str, EmulatorServer], monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """The AMC that reads uploads, as ``amc_default``."""
+    server = _s3_and_emulator[1]
+    server.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(server.connection))
+    return server
+
+
+@pytest.fixture
+def customers_s3(_s3_and_emulator: tuple[str, EmulatorServer], monkeypatch: pytest.MonkeyPatch) -> S3Hook:
+    """The S3 that it reads from, with an empty bucket, as ``aws_default``."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from tests.services import BUCKET, aws_connection, forget_everything
+
+    url = _s3_and_emulator[0]
+    forget_everything(url)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(url))
+    # The emulator's own, as AMC has its own.
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    hook = S3Hook()
+    hook.create_bucket(BUCKET)
+    return hook

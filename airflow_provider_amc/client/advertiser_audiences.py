@@ -23,8 +23,10 @@ MOST_TTL_SECONDS = 34_300_800
 
 IDENTITY_FIELDS = ("email", "phone", "firstname", "lastname", "address", "city", "state", "postal")
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_USER_ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")
+#: What a hashed value looks like.
+SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What the id of a person looks like.
+EXTERNAL_USER_ID = re.compile(r"[0-9a-zA-Z_-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -372,7 +374,7 @@ def check_records(records: Sequence[Mapping[str, Any]]) -> None:
         raise AmcValidationError(f"records: AMC takes 1 to {MOST_RECORDS:,} with one call, got {len(records):,}.")
     for number, record in enumerate(records):
         place = f"records[{number}]"
-        if not _USER_ID.fullmatch(str(record.get("externalUserId") or "")):
+        if not EXTERNAL_USER_ID.fullmatch(str(record.get("externalUserId") or "")):
             raise AmcValidationError(
                 f"{place}: externalUserId must have 1 to 128 letters, digits, '-' and '_'. Its value is not shown."
             )
@@ -391,7 +393,7 @@ def _check_identity(identity: object, place: str) -> None:
     for name, value in identity.items():
         if name not in IDENTITY_FIELDS:
             raise AmcValidationError(f"{place}: hashedPII has the unknown field {name!r}.")
-        if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        if not isinstance(value, str) or not SHA256.fullmatch(value):
             raise AmcValidationError(
                 f"{place}: hashedPII.{name} is not a SHA-256 hash of 64 lower-case hexadecimal digits. Raw values are "
                 "never sent: normalise and hash them first."

@@ -52,12 +52,37 @@ def _audience_records(client: AmcClient, names: Mapping[str, str]) -> Progress:
     return Progress(found.state, found.is_finished, found.state in ("SUCCEEDED", "COMPLETED"))
 
 
+def _user_deletion(client: AmcClient, names: Mapping[str, str]) -> Progress:
+    found = client.user_deletions.get(names["user_deletion_request_id"], instance_id=names.get("instance_id"))
+    return Progress(found.status, found.is_finished, found.is_succeeded)
+
+
+def _execution(client: AmcClient, names: Mapping[str, str]) -> Progress:
+    found = client.executions.get(names["workflow_execution_id"], instance_id=names.get("instance_id"))
+    return Progress(found.raw_status, found.is_finished, found.is_succeeded, found.status_reason)
+
+
+def _id_mapping_job(client: AmcClient, names: Mapping[str, str]) -> Progress:
+    """A job that AMC could not start at once has a tracking id only, and its own id later."""
+    table, instance = names["id_mapping_table_id"], names.get("instance_id")
+    job_id = names.get("job_id")
+    if job_id is None:
+        job_id = client.collaborations.get_id_mapping_job_id(table, names["tracking_id"], instance_id=instance)
+    if job_id is None:
+        return Progress("QUEUED", finished=False, succeeded=False)
+    found = client.collaborations.get_id_mapping_job(table, job_id, instance_id=instance)
+    return Progress(found.status, found.is_finished, found.status == "SUCCEEDED", found.error_details)
+
+
 _KINDS: dict[str, Callable[[AmcClient, Mapping[str, str]], Progress]] = {
     "instance": _instance,
     "advertiser update": _advertiser_update,
     "audience": _audience,
     "upload": _upload,
     "audience records": _audience_records,
+    "user deletion": _user_deletion,
+    "execution": _execution,
+    "id mapping job": _id_mapping_job,
 }
 
 #: What can be waited for.

@@ -203,7 +203,7 @@ class Uploads:
 
 @dataclass(frozen=True)
 class UserDeletion:
-    """A request to delete users from uploaded data. ``status``: PENDING or SUCCEEDED."""
+    """A request to delete users from uploaded data. The specification knows the states PENDING and SUCCEEDED."""
 
     user_deletion_request_id: str
     status: str = ""
@@ -212,9 +212,14 @@ class UserDeletion:
     raw: Raw = field(repr=False, compare=False, default_factory=dict)
 
     @property
-    def is_finished(self) -> bool:
+    def is_succeeded(self) -> bool:
         """Are the users deleted?"""
-        return self.status == "SUCCEEDED"
+        return self.status in ("SUCCEEDED", "SUCCESS", "COMPLETED")
+
+    @property
+    def is_finished(self) -> bool:
+        """Will the status stay?"""
+        return self.is_succeeded or self.status == "FAILED"
 
     @classmethod
     def from_api(cls, data: Raw) -> UserDeletion:

@@ -124,3 +124,17 @@ class TaskRun:
         from airflow_provider_amc.client.run_key import RunKey
 
         return RunKey.of(deployment_name(), self.identity(reattach), request, detached=detached)
+
+
+def journal_prefix(staging_prefix: str, what: str, task: TaskRun, owner: str | None) -> str:
+    """Key prefix under which a run of a task keeps what it has sent; its tries share it until the task is cleared.
+
+    :param staging_prefix: key prefix of everything that is kept.
+    :param what: what is sent.
+    :param task: the try.
+    :param owner: whose it is: an instance, an audience.
+    """
+    from airflow_provider_amc.client.run_key import digest
+
+    # Deployments may share a bucket, and names of DAGs and runs, too.
+    return f"{staging_prefix.strip('/')}/{what}/{digest([deployment_name(), *task.identity('retry'), owner], 16)}/"

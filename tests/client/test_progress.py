@@ -16,12 +16,18 @@ from tests.client.scripted import Reply, ScriptedServer
 AUDIENCE, UPLOAD = "/amc/audiences/query/a", "/amc/advertiserData/amctest/uploads/d/u"
 INSTANCE, UPDATE = "/amc/instances/i", "/amc/instances/i/advertisers/updates/0"
 JOB = "/amc/audiences/records/j"
+DELETION = "/amc/advertiserData/amctest/userDeletionRequest/d"
+EXECUTION = "/amc/reporting/amctest/workflowExecutions/e"
+MAPPING = "/amc/instances/amctest/collaboration/idmappingtables/t"
 NAMES = {
     "instance": (INSTANCE, {"instance_id": "i"}),
     "advertiser update": (UPDATE, {"instance_id": "i", "update_id": "0"}),
     "audience": (AUDIENCE, {"audience_execution_id": "a"}),
     "upload": (UPLOAD, {"data_set_id": "d", "upload_id": "u"}),
     "audience records": (JOB, {"job_request_id": "j"}),
+    "user deletion": (DELETION, {"user_deletion_request_id": "d"}),
+    "execution": (EXECUTION, {"workflow_execution_id": "e"}),
+    "id mapping job": (f"{MAPPING}/jobs/j", {"id_mapping_table_id": "t", "job_id": "j"}),
 }
 
 
@@ -45,16 +51,42 @@ NAMES = {
         ("audience records", {"jobState": "PENDING"}, (False, False, None)),
         ("audience records", {"jobState": "SUCCEEDED"}, (True, True, None)),
         ("audience records", {"jobState": "PARTIALLYSUCCEEDED"}, (True, False, None)),
+        ("user deletion", {"status": "PENDING"}, (False, False, None)),
+        ("user deletion", {"status": "SUCCEEDED"}, (True, True, None)),
+        ("user deletion", {"status": "FAILED"}, (True, False, None)),
+        ("execution", {"status": "RUNNING"}, (False, False, None)),
+        ("execution", {"status": "SUCCEEDED"}, (True, True, None)),
+        ("execution", {"status": "REJECTED", "statusReason": "no"}, (True, False, "no")),
+        ("id mapping job", {"status": "RUNNING"}, (False, False, None)),
+        ("id mapping job", {"status": "SUCCEEDED"}, (True, True, None)),
+        ("id mapping job", {"status": "FAILED", "errorDetails": "bad rows"}, (True, False, "bad rows")),
     ],
 )
 def test_what_an_answer_means(
     server: ScriptedServer, client: AmcClient, kind: str, answer: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
     address, names = NAMES[kind]
-    ids = {"instanceId": "i", "updateId": 0, "audienceExecutionId": "a", "uploadId": "u", "jobRequestId": "j"}
+    ids = {
+        "instanceId": "i",
+        "updateId": 0,
+        "audienceExecutionId": "a",
+        "uploadId": "u",
+        "jobRequestId": "j",
+        "userDeletionRequestId": "d",
+        "workflowExecutionId": "e",
+        "jobId": "j",
+    }
     server.on("GET", address, Reply(body={**ids, **answer}))
     (status,) = (answer[name] for name in ("creationStatus", "status", "jobState") if name in answer)
     assert progress(client, kind, names) == Progress(status, *expected)
+
+
+def test_a_job_that_has_no_id_yet(server: ScriptedServer, client: AmcClient) -> None:
+    server.on("GET", f"{MAPPING}/jobTracker/k", Reply(body={}), Reply(body={"idMappingJobId": "j"}))
+    server.on("GET", f"{MAPPING}/jobs/j", Reply(body={"idMappingJob": {"jobId": "j", "status": "SUCCEEDED"}}))
+    names = {"id_mapping_table_id": "t", "tracking_id": "k"}
+    assert progress(client, "id mapping job", names) == Progress("QUEUED", finished=False, succeeded=False)
+    assert progress(client, "id mapping job", names).succeeded
 
 
 def test_every_kind_has_a_test() -> None:

@@ -64,16 +64,16 @@ _FAMILIES = {
         deleteQueryBasedAudienceByAudienceExecutionId; DELETE /amc/audiences/query/{audienceExecutionId}; audiences.delete; AmcDeleteAudienceOperator
     """,
     "Advertiser audiences": """
-        AmcpLinkGetConnectionsV2; GET /amc/audiences/connections; advertiser_audiences.connections.list;
-        AmcpLinkAddConnectionV2; POST /amc/audiences/connections; advertiser_audiences.connections.create;
-        AmcpLinkRemoveConnectionV2; DELETE /amc/audiences/connections; advertiser_audiences.connections.delete;
-        AmcpLinkGetTermsV2; GET /amc/audiences/connections/terms; advertiser_audiences.connections.terms;
+        AmcpLinkGetConnectionsV2; GET /amc/audiences/connections; advertiser_audiences.connections.list; AmcCreateAudienceConnectionOperator, S3ToAmcAudienceOperator
+        AmcpLinkAddConnectionV2; POST /amc/audiences/connections; advertiser_audiences.connections.create; AmcCreateAudienceConnectionOperator
+        AmcpLinkRemoveConnectionV2; DELETE /amc/audiences/connections; advertiser_audiences.connections.delete; AmcDeleteAudienceConnectionOperator
+        AmcpLinkGetTermsV2; GET /amc/audiences/connections/terms; advertiser_audiences.connections.terms; AmcCreateAdvertiserAudienceOperator, S3ToAmcAudienceOperator
         AmcpLinkSetTermsAcceptanceV2; PATCH /amc/audiences/connections/terms; advertiser_audiences.connections.accept_terms;
-        CreateAudienceMetadataV2; POST /amc/audiences/metadata; advertiser_audiences.create;
-        GetAudienceMetadataV2; GET /amc/audiences/metadata/{audienceId}; advertiser_audiences.get;
-        UpdateAudienceMetadataV2; PUT /amc/audiences/metadata/{audienceId}; advertiser_audiences.update;
-        ManageAudienceV2; POST /amc/audiences/records; advertiser_audiences.send_records;
-        ManageAudienceStatusV2; GET /amc/audiences/records/{jobRequestId}; advertiser_audiences.get_job;
+        CreateAudienceMetadataV2; POST /amc/audiences/metadata; advertiser_audiences.create; AmcCreateAdvertiserAudienceOperator
+        GetAudienceMetadataV2; GET /amc/audiences/metadata/{audienceId}; advertiser_audiences.get; S3ToAmcAudienceOperator
+        UpdateAudienceMetadataV2; PUT /amc/audiences/metadata/{audienceId}; advertiser_audiences.update; AmcUpdateAdvertiserAudienceOperator
+        ManageAudienceV2; POST /amc/audiences/records; advertiser_audiences.send_records; S3ToAmcAudienceOperator
+        ManageAudienceStatusV2; GET /amc/audiences/records/{jobRequestId}; advertiser_audiences.get_job; S3ToAmcAudienceOperator
     """,
     "Advertiser data upload": """
         CreateDataSet; POST /amc/advertiserData/{instanceId}/dataSets; data_sets.create; AmcCreateDataSetOperator, S3ToAmcOperator
@@ -87,9 +87,9 @@ _FAMILIES = {
         CreateUpload; POST /amc/advertiserData/{instanceId}/uploads/{dataSetId}; uploads.create; AmcUploadOperator, S3ToAmcOperator
         ListUploads; POST /amc/advertiserData/{instanceId}/uploads/list; uploads.list; AmcUploadOperator, S3ToAmcOperator
         GetUpload; GET /amc/advertiserData/{instanceId}/uploads/{dataSetId}/{uploadId}; uploads.get; AmcUploadOperator, S3ToAmcOperator, AmcUploadSensor
-        CreateUserDeletionRequest; POST /amc/advertiserData/{instanceId}/userDeletionRequest; user_deletions.create;
+        CreateUserDeletionRequest; POST /amc/advertiserData/{instanceId}/userDeletionRequest; user_deletions.create; AmcDeleteUsersOperator
         ListUserDeletionRequests; POST /amc/advertiserData/{instanceId}/userDeletionRequest/list; user_deletions.list;
-        GetUserDeletionRequest; GET /amc/advertiserData/{instanceId}/userDeletionRequest/{userDeletionRequestId}; user_deletions.get;
+        GetUserDeletionRequest; GET /amc/advertiserData/{instanceId}/userDeletionRequest/{userDeletionRequestId}; user_deletions.get; AmcDeleteUsersOperator
     """,
 }  # fmt: skip
 
