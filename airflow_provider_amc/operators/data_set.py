@@ -143,7 +143,7 @@ class AmcUploadOperator(AmcWaitingOperator):
     :param country_code: country of rows without a column for it. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
-    :returns: the upload id.
+    :returns: the upload id. AMC's metrics of the upload are in the XCom ``metrics``: ``OutputRowCount``.
     :raises AmcValidationError: an argument is wrong; nothing was sent.
     :raises AmcResourceFailedError: AMC could not take the files in; the message has its reason.
 
@@ -230,10 +230,21 @@ class AmcUploadOperator(AmcWaitingOperator):
 
     def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
         """Say how many rows there are."""
+        self.told(context, names)
+        return result
+
+    def told(self, context: Context, names: Mapping[str, str]) -> Upload:
+        """Tell log and XCom (``metrics``) what AMC tells of an upload that has ended.
+
+        :param context: Airflow's context.
+        :param names: what names it.
+        :returns: the upload.
+        """
         upload = self.client.uploads.get(names["data_set_id"], names["upload_id"])
         rows = "an unknown number of" if upload.rows is None else f"{upload.rows:,}"
         self.log.info("AMC upload %s put %s rows into the data set %s", upload.upload_id, rows, self.data_set_id)
-        return result
+        context["ti"].xcom_push(key="metrics", value=dict(upload.metrics))
+        return upload
 
 
 def submitted_upload(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_amc.exceptions import AmcNotFoundError, AmcValidationError
+from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError, AmcValidationError
 from airflow_provider_amc.operators.data_set import (
     AmcUploadOperator,
     earlier_upload,
@@ -23,14 +25,21 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.client.uploads import Upload
 
+#: File beside the staged rows that says what they are; AMC leaves out names that begin so.
+_TOLD = "_staged.json"
+
 
 class S3ToAmcOperator(AmcUploadOperator):
-    """Read an advertiser's rows from S3, normalise and hash the identities in them, and upload them to AMC.
+    """Read an advertiser's rows from S3, normalise and hash the identities in them, upload them to AMC, count the matches.
 
     The rows stream through memory; raw identities are written neither to disk nor to a log. The hashed rows are staged as
     Parquet in S3, tagged with the instance, uploaded, and removed again when AMC has taken them in. The data set is created
     if it does not exist. A retry goes on with the upload that the try before it has started. Staged files of an upload that
     has failed stay until a later try overwrites and removes them.
+
+    AMC tells of an upload how many rows it has taken in, and not how many of them it has matched with a user; that is counted
+    with a query on the data set afterwards. The task succeeds also when there is no count; AMC may keep back that of few
+    users.
 
     :param data_set_id: the data set. (templated)
     :param columns: its columns by AMC's names, which are the columns of the files, too: ``name``, ``dataType``,
@@ -46,11 +55,13 @@ class S3ToAmcOperator(AmcUploadOperator):
     :param country_code: country of rows without a column for it. (templated)
     :param country_column: column with the two-letter country of each row.
     :param update_strategy: see :class:`~airflow_provider_amc.operators.data_set.AmcUploadOperator`. (templated)
+    :param measure_match: count the matches afterwards, if there are identities. It takes a query. Default: ``True``.
     :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
-    :returns: ``upload_id``; ``rows`` and ``unusable`` (by hashed column, how many values had nothing to match by), unless an
-        earlier try has staged them.
+    :returns: ``upload_id``; of the files ``rows`` and ``unusable`` (by hashed column, how many values had nothing to match
+        by), unless an earlier try has uploaded them; ``uploaded_rows``, as AMC tells them; of the data set ``all_rows``,
+        ``matched_rows`` and ``match_share``, with rows that have a time those of the span of times in the files.
     :raises AmcConfigurationError: there is no such file.
     :raises AmcLoadError: a file cannot be read with these columns; nothing was uploaded.
     :raises AmcValidationError: an argument is wrong, or the data set lacks columns; nothing was uploaded.
@@ -86,6 +97,7 @@ class S3ToAmcOperator(AmcUploadOperator):
         country_code: str | None = None,
         country_column: str | None = None,
         update_strategy: str = "ADDITIVE",
+        measure_match: bool = True,
         aws_conn_id: str | None = "aws_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | timedelta | None = None,
@@ -112,6 +124,7 @@ class S3ToAmcOperator(AmcUploadOperator):
         self.staging_prefix = staging_prefix
         self.period = period
         self.country_column = country_column
+        self.measure_match = measure_match
         self.aws_conn_id = aws_conn_id
 
     def execute(self, context: Context) -> Any:
@@ -129,27 +142,92 @@ class S3ToAmcOperator(AmcUploadOperator):
             country_code=self.country_code,
         )
         upload: Upload | None = None
-        told: dict[str, Any] = {}
         if task.is_retry:
             upload = earlier_upload(self.client, self.data_set_id, request, task, self.log)
         if upload is None:
             self._provide_data_set()
-            told = self._staged(types, identities, prefix)
+            staged = self._staged(types, identities, prefix)
             upload = submitted_upload(self.client, self.data_set_id, request, task, self.log)
-        return self.wait_for_upload(
-            context, upload.upload_id, {"upload_id": upload.upload_id, "prefix": prefix, **told}
-        )
+        else:
+            staged = self._staged_before(prefix)
+        result = {"upload_id": upload.upload_id, **staged}
+        result.pop("times", None)
+        return self.wait_for_upload(context, upload.upload_id, result)
 
     def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
-        """Remove what was staged, and report."""
+        """Remove what was staged, count the matches, and report."""
         from airflow_provider_amc.upload.staging import remove
 
-        super().concluded(context, kind, names, result)
+        if kind == "execution":
+            return self._matched(names["workflow_execution_id"], result)
+        result = {**result, "uploaded_rows": self.told(context, names).rows}
+        prefix, times = self._prefix(TaskRun.of(context)), None
         try:
-            remove(self._s3(), self.staging_bucket or self.s3_bucket, result["prefix"])
+            times = self._staged_before(prefix).get("times")
+            remove(self._s3, self.staging_bucket or self.s3_bucket, prefix)
         except Exception as error:
-            self.log.warning("The staged files below %s could not be removed: %s", result["prefix"], error)
-        return {name: value for name, value in result.items() if name != "prefix"}
+            self.log.warning("The staged files below %s could not be removed: %s", prefix, error)
+        if not self.measure_match:
+            return result
+        try:
+            return self._measured(context, result, times)
+        except AmcError as error:
+            return self._unmeasured(result, error)
+
+    def failed(self, kind: str, names: Mapping[str, str], result: Any, status: str, reason: str | None) -> None:
+        """An upload that fails fails the task, a count does not."""
+        if kind != "execution":
+            super().failed(kind, names, result, status, reason)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
+        """Go on after the wait in the triggerer."""
+        carried = (event or {}).get("carried") or {}
+        try:
+            return super().execute_complete(context, event)
+        except AmcError as error:
+            if carried.get("kind") != "execution":
+                raise
+            return self._unmeasured(carried["result"], error)
+
+    def _measured(self, context: Context, result: dict[str, Any], times: Sequence[str] | None) -> dict[str, Any]:
+        """Start the count, or find that of an earlier try."""
+        from airflow_provider_amc.operators.match import match_request
+        from airflow_provider_amc.operators.submission import Submission
+
+        request = match_request(self.client.data_sets.get(self.data_set_id), times)
+        if request is None:
+            return result
+        task = TaskRun.of(context)
+        key = task.key("retry", {"request": request, "instance": self.client.instance_id})
+        store = context.get("task_state_store")
+        submitted = Submission(self.client, request, key, since=task.since, log=self.log, store=store).run()
+        known = submitted.execution.workflow_execution_id
+        names = {"workflow_execution_id": known, "instance_id": self.client.instance_id or ""}
+        measured: dict[str, Any] = self.wait_for(context, "execution", names, result)
+        return measured
+
+    def _matched(self, workflow_execution_id: str, result: dict[str, Any]) -> dict[str, Any]:
+        from airflow_provider_amc.operators.match import read_match
+
+        try:
+            found = read_match(self.hook, workflow_execution_id)
+        except AmcError as error:
+            return self._unmeasured(result, error)
+        if found["match_share"] is None:
+            self.log.info("AMC keeps back how many rows of the data set %s it has matched", self.data_set_id)
+        else:
+            self.log.info(
+                "AMC has matched %s of %s rows in the data set %s: %.1f %%",
+                f"{found['matched_rows']:,}",
+                f"{found['all_rows']:,}",
+                self.data_set_id,
+                100 * found["match_share"],
+            )
+        return {**result, **found}
+
+    def _unmeasured(self, result: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+        self.log.warning("The rows are uploaded, and how many AMC has matched could not be counted: %s", error)
+        return dict(result)
 
     def _checked_columns(self) -> tuple[dict[str, str], dict[str, str]]:
         from airflow_provider_amc.client.data_sets import DataSetColumn
@@ -185,7 +263,7 @@ class S3ToAmcOperator(AmcUploadOperator):
         from airflow_provider_amc.upload.source import batches_of, keys_of
         from airflow_provider_amc.upload.staging import stage
 
-        hook = self._s3()
+        hook = self._s3
         keys = keys_of(hook, self.s3_bucket, self.s3_key, self.s3_prefix)
         rows = (
             batch
@@ -195,7 +273,7 @@ class S3ToAmcOperator(AmcUploadOperator):
             )
         )
         staged = stage(
-            hook,
+            self._s3,
             rows,
             identities,
             bucket=self.staging_bucket or self.s3_bucket,
@@ -203,17 +281,30 @@ class S3ToAmcOperator(AmcUploadOperator):
             instance_id=self.client.instance_id or "",
             country=self.country_code,
             country_column=self.country_column,
+            time_column=next((str(one["name"]) for one in self.columns if one.get("isMainEventTime")), None),
         )
         self.log.info("Staged %s rows of %s files, hashed", f"{staged.rows:,}", len(keys))
         for name, count in staged.unusable.items():
             self.log.info("Column %s: %s of %s values have nothing to match by", name, f"{count:,}", f"{staged.rows:,}")
-        return {"rows": staged.rows, "unusable": staged.unusable}
+        told: dict[str, Any] = {"rows": staged.rows, "unusable": staged.unusable}
+        if staged.first_time is not None and staged.last_time is not None:
+            last = staged.last_time + timedelta(seconds=1)
+            told["times"] = [one.isoformat(timespec="seconds") for one in (staged.first_time, last)]
+        self._s3.load_string(json.dumps(told), f"{prefix}{_TOLD}", self.staging_bucket or self.s3_bucket, replace=True)
+        return told
+
+    def _staged_before(self, prefix: str) -> dict[str, Any]:
+        """What an earlier try has staged; nothing when that is removed already."""
+        bucket, key = self.staging_bucket or self.s3_bucket, f"{prefix}{_TOLD}"
+        told: dict[str, Any] = json.loads(self._s3.read_key(key, bucket)) if self._s3.check_for_key(key, bucket) else {}
+        return told
 
     def _prefix(self, task: TaskRun) -> str:
         from airflow_provider_amc.client.run_key import digest
 
         return f"{self.staging_prefix.strip('/')}/{self.data_set_id}/{digest(task.identity('retry'), 16)}/"
 
+    @cached_property
     def _s3(self) -> S3Hook:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 

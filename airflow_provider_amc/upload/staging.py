@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airflow_provider_amc.exceptions import AmcLoadError
@@ -29,11 +31,26 @@ class Staged:
     :param keys: the files.
     :param rows: rows in them.
     :param unusable: by hashed column, how many values had nothing to match by and became NULL.
+    :param first_time: smallest value of the column of times, if there is one.
+    :param last_time: largest value.
     """
 
     keys: list[str] = field(default_factory=list)
     rows: int = 0
     unusable: dict[str, int] = field(default_factory=dict)
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+
+    def see_times(self, times: pa.Array) -> None:
+        """Widen the span of times.
+
+        :param times: times or days.
+        """
+        found = pc.min_max(times.cast(pa.timestamp("us")))
+        least, most = found["min"].as_py(), found["max"].as_py()
+        if least is not None:
+            self.first_time = min(least, self.first_time or least)
+            self.last_time = max(most, self.last_time or most)
 
 
 def stage(
@@ -46,6 +63,7 @@ def stage(
     instance_id: str,
     country: str | None = None,
     country_column: str | None = None,
+    time_column: str | None = None,
 ) -> Staged:
     """Hash rows and write them to S3. Raw identities are only ever in memory.
 
@@ -57,6 +75,7 @@ def stage(
     :param instance_id: instance that will read them, for the tag.
     :param country: country of the rows.
     :param country_column: column with the country of each row.
+    :param time_column: column with the time of each row.
     :returns: what was written.
     :raises AmcLoadError: there are no rows.
     :raises AmcValidationError: an identity is no text, or a row has no country; the message holds no value.
@@ -74,6 +93,8 @@ def stage(
             )
             for name in identities:
                 staged.unusable[name] += hashed[name].null_count - batch[name].null_count
+            if time_column is not None:
+                staged.see_times(batch[time_column])
             if writer is None:
                 writer = _File(hashed.schema)
             writer.write(hashed)

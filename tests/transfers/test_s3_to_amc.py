@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
@@ -20,8 +22,8 @@ from airflow_provider_amc.exceptions import (
 from airflow_provider_amc.operators.data_set import AmcCreateDataSetOperator, AmcDeleteDataSetOperator
 from airflow_provider_amc.sensors.resource import AmcUploadSensor
 from airflow_provider_amc.transfers.s3_to_amc import S3ToAmcOperator
-from tests.services import BUCKET, aws_connection, forget_everything, moto_server
-from tests.tasks import run_through, task_context
+from tests.services import BUCKET
+from tests.tasks import event_of, run_through, task_context
 
 COLUMNS = [
     {"name": "email", "dataType": "STRING", "columnType": "DIMENSION", "externalUserIdType": {"hashedPii": "EMAIL"}},
@@ -37,38 +39,14 @@ CSV = (
 )
 
 
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def server(s3_url: str) -> Iterator[EmulatorServer]:
-    with EmulatorServer(port=0, scale="tiny", s3_endpoint_url=s3_url) as running:
-        yield running
+@pytest.fixture
+def amc(customers_amc: EmulatorServer) -> EmulatorServer:
+    return customers_amc
 
 
 @pytest.fixture
-def amc(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
-    server.reset()
-    monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(server.connection))
-    return server
-
-
-@pytest.fixture
-def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    forget_everything(s3_url)
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(s3_url))
-    # The emulator's own, as AMC has its own.
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"AWS_{name}", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    hook = S3Hook()
-    hook.create_bucket(BUCKET)
-    return hook
+def s3(customers_s3: Any) -> Any:
+    return customers_s3
 
 
 def upload(**changes: Any) -> S3ToAmcOperator:
@@ -90,7 +68,7 @@ def parquet() -> bytes:
 def test_rows_arrive_hashed_and_nothing_is_left(amc: EmulatorServer, s3: Any, deferrable: bool) -> None:
     s3.load_string(CSV, "in/rows.csv", BUCKET)
     operator = upload(deferrable=deferrable)
-    result = run_through(operator, task_context())
+    result = run_on(operator, task_context())
     assert (result["rows"], result["unusable"]) == (3, {"email": 1, "zip": 0})
     assert s3.list_keys(BUCKET) == ["in/rows.csv"]
     found = operator.client.uploads.get("sales", result["upload_id"])
@@ -104,7 +82,8 @@ def test_what_is_staged_holds_no_raw_identity_and_has_the_tag(amc: EmulatorServe
     s3.load_string(CSV, "in/rows.csv", BUCKET)
     remove = mocker.patch("airflow_provider_amc.upload.staging.remove")
     upload().execute(task_context())
-    (key,) = s3.list_keys(BUCKET, prefix="amc-staging/")
+    told, key = s3.list_keys(BUCKET, prefix="amc-staging/")
+    assert told.endswith("/_staged.json")
     assert remove.call_args.args[1:] == (BUCKET, key.rpartition("/")[0] + "/")
     body = s3.get_key(key, BUCKET).get()["Body"].read()
     rows = pq.read_table(io.BytesIO(body)).to_pydict()
@@ -128,7 +107,7 @@ def test_a_retry_goes_on_with_the_upload(amc: EmulatorServer, s3: Any) -> None:
     s3.load_string(CSV, "in/rows.csv", BUCKET)
     first = upload(wait_for_completion=False).execute(task_context())
     again = upload().execute(task_context(ti={"try_number": 2}))
-    assert again == {"upload_id": first["upload_id"]}
+    assert again == {**first, "uploaded_rows": 3, "all_rows": 3, "matched_rows": 2, "match_share": 0.6667}
     assert sum(one["method"] == "POST" and one["path"].endswith("/uploads/sales") for one in amc.requests) == 1
 
 
@@ -173,3 +152,123 @@ def test_data_sets(amc: EmulatorServer, s3: Any) -> None:
         create(if_exists="fail").execute({})
     for _ in range(2):
         AmcDeleteDataSetOperator(task_id="d", data_set_id="sales").execute({})
+
+
+def customers(count: int, **columns: str) -> str:
+    rows = (",".join([f"Person{n}@Example.com", *columns.values()]) for n in range(count))
+    return "\n".join([",".join(["email", *columns]), *rows, ""])
+
+
+EMAIL = COLUMNS[0]
+TIME = {"name": "bought", "dataType": "TIMESTAMP", "columnType": "DIMENSION", "isMainEventTime": True}
+
+
+def run_on(operator: S3ToAmcOperator, context: dict[str, Any]) -> Any:
+    """Run a task that defers for the upload and for the count."""
+    result: Any = None
+    step = functools.partial(operator.execute, context)
+    while True:
+        try:
+            result = step()
+        except TaskDeferred as deferral:
+            event = json.loads(json.dumps(event_of(deferral.trigger)))
+            step = functools.partial(operator.execute_complete, context, event=event)
+        else:
+            return result
+
+
+def counts(server: EmulatorServer) -> int:
+    return len(server.requests_of("createWorkflowExecution"))
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_match_share_is_told(amc: EmulatorServer, s3: Any, deferrable: bool, mocker: Any) -> None:
+    s3.load_string(customers(1000), "in/rows.csv", BUCKET)
+    operator, context = upload(columns=[EMAIL], deferrable=deferrable), task_context()
+    info = mocker.patch.object(operator.log, "info")
+    result = run_on(operator, context)
+    assert (result["rows"], result["uploaded_rows"], result["all_rows"]) == (1000, 1000, 1000)
+    # The emulator matches four of five.
+    assert 740 < result["matched_rows"] < 860
+    assert result["match_share"] == result["matched_rows"] / 1000
+    assert context["ti"].xcoms["metrics"] == {"OutputRowCount": 1000}
+    told = [str(call.args[0]) % call.args[1:] for call in info.call_args_list]
+    assert f"AMC has matched {result['matched_rows']} of 1,000 rows" in "".join(told)
+    assert counts(amc) == 1
+
+
+def test_matches_are_counted_over_the_times_of_the_rows(amc: EmulatorServer, s3: Any) -> None:
+    amc.set_clock("2026-06-01T00:00:00Z")
+    head, _, first = customers(400, bought="2026-01-05 10:00:00").partition("\n")
+    s3.load_string(f"{head}\n{first}", "in/a.csv", BUCKET)
+    s3.load_string(customers(200, bought="2026-03-07 23:59:59"), "in/b.csv", BUCKET)
+    result = upload(columns=[EMAIL, TIME], s3_key=None, s3_prefix="in/", period="P1D").execute(task_context())
+    assert (result["all_rows"], result["match_share"] > 0.7) == (600, True)
+    (asked,) = amc.requests_of("createWorkflowExecution")
+    window = [asked["body"][name] for name in ("timeWindowType", "timeWindowStart", "timeWindowEnd")]
+    assert window == ["EXPLICIT", "2026-01-05T10:00:00", "2026-03-08T00:00:00"]
+
+
+def test_a_count_that_amc_keeps_back(amc: EmulatorServer, s3: Any, mocker: Any) -> None:
+    s3.load_string(CSV, "in/rows.csv", BUCKET)
+    operator = upload()
+    none = pd.DataFrame({"all_rows": [3], "matched_rows": [None]})
+    mocker.patch.object(operator.hook, "get_df", return_value=none)
+    info = mocker.patch.object(operator.log, "info")
+    result = operator.execute(task_context())
+    assert [result[name] for name in ("all_rows", "matched_rows", "match_share")] == [None] * 3
+    assert "keeps back how many rows" in str(info.call_args_list)
+
+
+@pytest.mark.parametrize("changes", [{"measure_match": False}, {"columns": [COLUMNS[2]]}])
+def test_no_count_where_there_is_nothing_to_count(amc: EmulatorServer, s3: Any, changes: dict[str, Any]) -> None:
+    s3.load_string(CSV, "in/rows.csv", BUCKET)
+    result = upload(**changes).execute(task_context())
+    assert (counts(amc), "match_share" in result) == (0, False)
+
+
+def test_a_retry_goes_on_with_the_count(amc: EmulatorServer, s3: Any) -> None:
+    s3.load_string(customers(1000), "in/rows.csv", BUCKET)
+    amc.add_fault(operation="createWorkflowExecution", kind="duration", seconds=600)
+    operator, context = upload(columns=[EMAIL], deferrable=True), task_context()
+    try:
+        operator.execute(context)
+    except TaskDeferred as deferral:
+        upload_event = event_of(deferral.trigger) if deferral.trigger.kind == "upload" else None
+    if upload_event is not None:
+        with pytest.raises(TaskDeferred):
+            operator.execute_complete(context, event=upload_event)
+    assert counts(amc) == 1
+    amc.advance_clock(600)
+    result = upload(columns=[EMAIL]).execute(task_context(ti={"try_number": 2}))
+    assert (counts(amc), result["all_rows"]) == (1, 1000)
+    assert sum(one["path"].endswith("/uploads/sales") for one in amc.requests) == 1
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"operation": "createWorkflowExecution", "kind": "fail", "reason": "no luck"},
+        {"operation": "createWorkflowExecution", "kind": "status", "status": 403},
+        {"operation": "getWorkflowExecutionDownloadUrls", "kind": "status", "status": 400},
+    ],
+    ids=lambda fault: f"{fault['operation']} {fault['kind']}",
+)
+def test_a_count_that_fails_does_not_fail_the_upload(
+    amc: EmulatorServer, s3: Any, fault: dict[str, Any], deferrable: bool, mocker: Any
+) -> None:
+    s3.load_string(customers(200), "in/rows.csv", BUCKET)
+    amc.add_fault(**fault)
+    operator = upload(columns=[EMAIL], deferrable=deferrable)
+    warning = mocker.patch.object(operator.log, "warning")
+    result = run_on(operator, task_context())
+    assert (result["uploaded_rows"], "match_share" in result) == (200, False)
+    assert "could not be counted" in str(warning.call_args_list)
+
+
+def test_a_count_that_takes_too_long(amc: EmulatorServer, s3: Any) -> None:
+    s3.load_string(customers(200), "in/rows.csv", BUCKET)
+    amc.add_fault(operation="createWorkflowExecution", kind="duration", seconds=86400)
+    result = run_on(upload(columns=[EMAIL], deferrable=True, timeout=4), task_context())
+    assert (result["uploaded_rows"], "match_share" in result) == (200, False)
