@@ -28,9 +28,6 @@ TIME_WINDOW_TYPES = (EXPLICIT, "MOST_RECENT_DAY", "MOST_RECENT_WEEK", "CURRENT_M
 MIN_TIMEOUT_SECONDS = 900
 MAX_TIMEOUT_SECONDS = 86400
 
-#: Seconds for which AMC may not show a new execution yet. Practitioners saw up to 45; the rest is a margin.
-INVISIBLE_SECONDS = 120.0
-
 
 def window_fields(
     time_window_type: str | None = None,

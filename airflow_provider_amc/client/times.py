@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from airflow_provider_amc.exceptions import AmcValidationError
 
+#: Seconds for which AMC may not show a new execution yet. Practitioners saw up to 45; the rest is a margin.
+INVISIBLE_SECONDS = 120.0
+
 _FORMAT = "%Y-%m-%dT%H:%M:%S"
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})"

@@ -336,7 +336,7 @@ class AmcExecuteWorkflowOperator(ExecutionLineageMixin, WorkflowDefinitionMixin,
         )
 
     def _submit(self, context: Context, request: dict[str, Any], query: str | None, allowed: float) -> Submitted:
-        from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+        from airflow_provider_amc.client.times import INVISIBLE_SECONDS
         from airflow_provider_amc.operators.submission import Submission
 
         task = TaskRun.of(context)

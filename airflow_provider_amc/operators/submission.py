@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
 from airflow_provider_amc.client.run_key import RunKey
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcDeadlineError, AmcError, AmcNotFoundError, AmcUnknownOutcomeError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError
 from airflow_provider_amc.links.execution import AmcWorkflowExecutionLink
 from airflow_provider_amc.triggers.execution import AmcWorkflowExecutionTrigger

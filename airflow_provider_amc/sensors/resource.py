@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcError, AmcExecutionError, AmcNotFoundError, AmcResourceFailedError
 from airflow_provider_amc.triggers.looks import name_of
 from airflow_provider_amc.triggers.resource import AmcResourceTrigger

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_amc.client.times import parse_time
+from airflow_provider_amc.triggers.connecting import call, connect, describe
 from airflow_provider_amc.triggers.history import History
-from airflow_provider_amc.triggers.shared import Seen, Wait, call, describe, looked_after
+from airflow_provider_amc.triggers.shared import Seen, Wait, looked_after
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
@@ -152,9 +153,7 @@ class AmcWorkflowExecutionTrigger(BaseTrigger):
         return None if self.deadline is None else self.deadline - time.time()
 
     async def _client(self, patience: float) -> AmcClient:
-        from airflow_provider_amc.hooks.amc import AmcHook
-
-        client = await AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
+        client = await connect(_CANCELS, self.amc_conn_id, self.instance_id)
         return client.with_patience(patience)
 
     def _note(self, history: History, seen: Seen | None) -> None:

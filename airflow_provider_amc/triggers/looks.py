@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcError, AmcNotFoundError, AmcValidationError
-from airflow_provider_amc.triggers.shared import describe
+from airflow_provider_amc.triggers.connecting import describe
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_amc.exceptions import AmcNotFoundError
+from airflow_provider_amc.triggers.connecting import call, connect
 from airflow_provider_amc.triggers.looks import Looks
 from airflow_provider_amc.triggers.polling import next_interval
-from airflow_provider_amc.triggers.shared import call, import_hook
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
@@ -86,7 +86,7 @@ class AmcResourceTrigger(BaseTrigger):
         client: AmcClient | None = None
         while True:
             try:
-                client = client or await self._connect()
+                client = client or await connect(_THREADS, self.amc_conn_id, self.instance_id)
                 seen = await call(_THREADS, looks.look, client)
             except AmcNotFoundError:
                 return _event("missing", looks)
@@ -107,11 +107,6 @@ class AmcResourceTrigger(BaseTrigger):
         now = time.time()
         pause = next_interval(now - self.started, self.poll_interval, self.poll_interval_max)
         return pause if self.deadline is None else max(0.0, min(pause, self.deadline - now))
-
-    async def _connect(self) -> AmcClient:
-        hooks = await call(_THREADS, import_hook)
-        client: AmcClient = await hooks.AmcHook(self.amc_conn_id, instance_id=self.instance_id).aget_conn()
-        return client
 
 
 def _event(status: str, looks: Looks) -> dict[str, Any]:

@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import importlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import (
     AmcAuthenticationError,
     AmcInvalidRequestError,
@@ -28,13 +26,12 @@ from airflow_provider_amc.exceptions import (
     AmcPermissionError,
     AmcThrottledError,
 )
+from airflow_provider_amc.triggers.connecting import call, connect, describe
 from airflow_provider_amc.triggers.polling import interval, jitter
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
     from airflow_provider_amc.client.models import Execution
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +181,7 @@ class Poller:
         due.sort(key=lambda wait: wait.due)
         looked: set[str] = set()
         try:
-            self._client = self._client or await self._connect()
+            self._client = self._client or await connect(_THREADS, self._amc_conn_id, self._instance_id)
             rest = await self._list(self._client, due, looked)
             await self._get(self._client, rest, looked)
         except Exception as error:
@@ -196,11 +193,6 @@ class Poller:
         for wait in self._waits:
             if wait.execution_id in looked:
                 wait.due = now + wait.interval * factor
-
-    async def _connect(self) -> AmcClient:
-        hooks = await call(_THREADS, import_hook)
-        client: AmcClient = await hooks.AmcHook(self._amc_conn_id, instance_id=self._instance_id).aget_conn()
-        return client
 
     async def _list(self, client: AmcClient, due: list[Wait], looked: set[str]) -> list[str]:
         """Look at many executions at once.
@@ -311,28 +303,6 @@ def looked_after(wait: Wait, amc_conn_id: str, instance_id: str | None) -> Itera
     finally:
         if poller.remove(wait) and _pollers.get(key) is poller:
             del _pollers[key]
-
-
-async def call(threads: ThreadPoolExecutor, function: Callable[..., T], *arguments: object) -> T:
-    """Call what blocks in a thread.
-
-    :param threads: where.
-    :param function: what.
-    :param arguments: its arguments.
-    """
-    return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
-
-
-def describe(error: BaseException) -> str:
-    """Name an error in one line."""
-    return f"{type(error).__name__}: {error}"
-
-
-def import_hook() -> ModuleType:
-    """Import what a connection needs. That takes a while, which an event loop does not have."""
-    for name in ("airflow.providers.common.compat.connection", "airflow_provider_amc.client.amc"):
-        importlib.import_module(name)
-    return importlib.import_module("airflow_provider_amc.hooks.amc")
 
 
 def _read_list(client: AmcClient, since: datetime, due: set[str], wanted: set[str], found: dict[str, Seen]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
     AmcDeadlineError,

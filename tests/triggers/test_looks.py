@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_amc.client.executions import INVISIBLE_SECONDS
+from airflow_provider_amc.client.times import INVISIBLE_SECONDS
 from airflow_provider_amc.exceptions import AmcNotFoundError, AmcTransientError, AmcValidationError
 from airflow_provider_amc.triggers.looks import Looks
 
