@@ -28,11 +28,13 @@ trigger = getattr(importlib.import_module(module), name)
 needed = sorted(set(sys.modules) - before)
 loop_thread, on_loop, elsewhere = threading.get_ident(), [], []
 
-def audit(event, details):
-    if event == "import":
-        (on_loop if threading.get_ident() == loop_thread else elsewhere).append(details[0])
+class Witness:
+    '''Is asked for every module that is not there yet, and knows none.'''
 
-sys.addaudithook(audit)
+    def find_spec(self, name, path=None, target=None):
+        (on_loop if threading.get_ident() == loop_thread else elsewhere).append(name)
+
+sys.meta_path.insert(0, Witness())
 
 async def main():
     async for event in trigger(**arguments).run():
