@@ -192,35 +192,43 @@ def _gzipped(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generato
 
 
 def _parquet(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generator[bytes]:
+    from airflow_provider_amc.landing.reader import file_batches
+
+    with closing(file_batches(file, schema)) as batches, closing(parquet_file(batches, schema, counted)) as chunks:
+        yield from chunks
+
+
+def parquet_file(batches: Iterator[pa.RecordBatch], schema: pa.Schema, counted: Counted) -> Generator[bytes]:
+    """Write rows as one Parquet file, in constant memory.
+
+    :param batches: the rows.
+    :param schema: their columns.
+    :param counted: is told how many rows there are.
+    :returns: a generator (close it) of the file's content.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = _Collected()
-    with (
-        pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, compression="zstd") as writer,
-        closing(_row_groups(file, schema)) as groups,
-    ):
-        for group in groups:
+    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, compression="zstd") as writer:
+        for group in _row_groups(batches, schema):
             writer.write_table(group, row_group_size=group.num_rows)
             counted.rows += group.num_rows
             yield from sink.take()
     yield from sink.take()
 
 
-def _row_groups(file: CheckedFile, schema: pa.Schema) -> Generator[pa.Table]:
+def _row_groups(found: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[pa.Table]:
     import pyarrow as pa
-
-    from airflow_provider_amc.landing.reader import file_batches
 
     batches: list[pa.RecordBatch] = []
     size = 0
-    with closing(file_batches(file, schema)) as found:
-        for batch in found:
-            batches.append(batch)
-            size += batch.nbytes
-            if size >= _ROW_GROUP:
-                yield pa.Table.from_batches(batches, schema)
-                batches, size = [], 0
+    for batch in found:
+        batches.append(batch)
+        size += batch.nbytes
+        if size >= _ROW_GROUP:
+            yield pa.Table.from_batches(batches, schema)
+            batches, size = [], 0
     if batches:
         yield pa.Table.from_batches(batches, schema)
 

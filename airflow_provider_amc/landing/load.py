@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 from airflow_provider_amc.landing.staging import Staging
 
 if TYPE_CHECKING:
-    from airflow_provider_amc.landing.loaders.base import TableLoader
+    from airflow_provider_amc.client.results import ExecutionResults
+    from airflow_provider_amc.landing.table import Load
 
 #: Loader by connection type. Everything else goes through :class:`~.loaders.dbapi.DbApiLoader`.
 _LOADERS = {
@@ -18,8 +19,9 @@ _LOADERS = {
     "sqlite": ("airflow_provider_amc.landing.loaders.sqlite", "SqliteLoader"),
 }
 
-#: The same, of warehouses that load files from S3 or from a stage.
+#: The same, of warehouses that read files from S3 or from a stage.
 _STAGED_LOADERS = {
+    "athena": ("airflow_provider_amc.landing.loaders.athena", "AthenaLoader"),
     "redshift": ("airflow_provider_amc.landing.loaders.redshift", "RedshiftLoader"),
     "snowflake": ("airflow_provider_amc.landing.loaders.snowflake", "SnowflakeLoader"),
 }
@@ -27,7 +29,28 @@ _STAGED_LOADERS = {
 _DEFAULT = ("airflow_provider_amc.landing.loaders.dbapi", "DbApiLoader")
 
 
-def loader_for(hook: object, staging: Staging | None = None) -> TableLoader:
+class Loader(Protocol):
+    """Loads results into tables of one kind of database."""
+
+    def check_mode(self, mode: str) -> None:
+        """Check that rows can be loaded in a mode.
+
+        :raises AmcValidationError: they cannot.
+        """
+        ...
+
+    def load(self, load: Load, results: ExecutionResults) -> int:
+        """Load all rows of a result.
+
+        :param load: target, columns, origin, mode and policy.
+        :param results: the result files of the execution.
+        :returns: number of rows of the result.
+        :raises AmcLoadError: the result does not fit, or the database refused it.
+        """
+        ...
+
+
+def loader_for(hook: object, staging: Staging | None = None) -> Loader:
     """Return the loader that fits a connection's hook.
 
     :param hook: the hook of the target connection.
@@ -43,17 +66,10 @@ def loader_for(hook: object, staging: Staging | None = None) -> TableLoader:
             "of a database provider, such as postgres or duckdb."
         )
     kind = str(hook.conn_type)
-    if kind == "athena":
-        # Its tables are files: DELETE and UPDATE, by which a load replaces its own rows, fail on them.
-        raise AmcConfigurationError(
-            "Athena has no tables that AmcToSqlOperator could load without doubling rows. Land the result with "
-            "AmcToS3Operator and file_format='parquet': its folders are partitions that Athena reads, and the same "
-            "workflow and window replace an earlier landing. Nothing was read."
-        )
     if kind in _STAGED_LOADERS:
         module, name = _STAGED_LOADERS[kind]
-        staged_loader: TableLoader = getattr(import_module(module), name)(hook, staging or Staging())
+        staged_loader: Loader = getattr(import_module(module), name)(hook, staging or Staging())
         return staged_loader
     module, name = _LOADERS.get(kind, _DEFAULT)
-    loader: type[TableLoader] = getattr(import_module(module), name)
-    return loader(hook)
+    loader: Loader = getattr(import_module(module), name)(hook)
+    return loader

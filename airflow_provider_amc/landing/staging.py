@@ -41,15 +41,17 @@ class Staging:
     """What a load may use on the way from AMC to a warehouse. Each warehouse takes what it needs.
 
     :param s3: S3 folder for staged files, ``s3://bucket/prefix``. Default: the bucket of the AWS connection.
-    :param aws_conn_id: Airflow connection for S3.
+    :param aws_conn_id: Airflow connection for S3, and for Glue.
     :param iam_role_arn: role by which Redshift reads the staged files; ``default`` is that of the cluster.
     :param storage_integration: Snowflake's integration that reads the S3 folder.
+    :param location: S3 folder in which new tables of Athena get folders for their files.
     """
 
     s3: str | None = None
     aws_conn_id: str | None = "aws_default"
     iam_role_arn: str | None = None
     storage_integration: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseHook
 
     from airflow_provider_amc.landing.lineage import LineageDataset
-    from airflow_provider_amc.landing.loaders.base import TableLoader
+    from airflow_provider_amc.landing.load import Loader
     from airflow_provider_amc.landing.source import ResultSource
 
 
@@ -24,7 +24,8 @@ class AmcToSqlOperator(AmcTransferOperator):
     ``_amc_window_start``, ``_amc_window_end`` (UTC) and ``_amc_loaded_at``. PostgreSQL gets the files through COPY,
     DuckDB through Arrow, any other database with a DB-API hook by batched inserts. Redshift and Snowflake load
     files by themselves: the result is staged as Parquet and removed afterwards, also after a failure, and the warehouse
-    does the work.
+    does the work. Athena reads Parquet from S3: a window is a partition of the Glue catalogue, which one call lets point
+    to the new rows; ``upsert`` is not possible there, and ``replace_table`` of several windows takes several calls.
 
     :param workflow_execution_id: an execution that has succeeded. (templated)
     :param conn_id: Airflow connection of the database. (templated)
@@ -49,18 +50,21 @@ class AmcToSqlOperator(AmcTransferOperator):
     :param s3_staging: Redshift, and Snowflake with ``storage_integration``: S3 folder for staged files,
         ``s3://bucket/prefix``. Default: ``amc-staging`` in the bucket that the extra of the AWS connection names
         (``{"service_config": {"s3": {"bucket_name": ...}}}``). (templated)
-    :param aws_conn_id: Airflow connection for S3. Default: ``aws_default``. (templated)
+    :param aws_conn_id: Airflow connection for S3, and for Glue. Default: ``aws_default``. (templated)
     :param iam_role_arn: Redshift: role by which it reads the staged files, or ``default`` for that of the cluster.
         Default: the ``role_arn`` in the extra of the AWS connection. (templated)
     :param storage_integration: Snowflake: integration by which it reads ``s3_staging``. Default: none, the files go into a
         temporary stage of Snowflake. (templated)
+    :param s3_location: Athena: S3 folder in which a new table gets a folder of its name for its files,
+        ``s3://bucket/prefix``. Default: the location of the Glue database. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
     :returns: a small dictionary: ``table``, ``rows``, ``mode``, ``workflow_execution_id``, and ``privacy`` when the result
         tells what AMC has hidden.
     :raises AmcValidationError: the table's name, the mode, the keys or the policy is wrong; nothing was loaded.
     :raises AmcConfigurationError: the warehouse needs a folder or a role that nobody named; nothing was read.
-    :raises AmcLoadError: the result does not fit, or the database refused it; the rows are as they were before.
+    :raises AmcLoadError: the result does not fit, or the database refused it; the rows are as they were before, except in
+        Athena when ``replace_table`` had begun to drop partitions.
     :raises AmcExecutionError: the execution has no result, because it failed, was rejected or cancelled.
     :raises AmcNotReadyError: the execution has not finished.
     :raises AmcPrivacyLossError: AMC has hidden more than ``max_hidden_share``; the table is as it was before.
@@ -78,6 +82,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         "aws_conn_id",
         "iam_role_arn",
         "storage_integration",
+        "s3_location",
         *AmcTransferOperator.template_fields,
     )
 
@@ -93,6 +98,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         aws_conn_id: str | None = "aws_default",
         iam_role_arn: str | None = None,
         storage_integration: str | None = None,
+        s3_location: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -105,6 +111,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         self.aws_conn_id = aws_conn_id
         self.iam_role_arn = iam_role_arn
         self.storage_integration = storage_integration
+        self.s3_location = s3_location
 
     def check_arguments(self) -> None:
         """Check the table's name, the mode and the connection."""
@@ -112,7 +119,7 @@ class AmcToSqlOperator(AmcTransferOperator):
 
         TableName.parse(self.table)
         check_load(self.mode, self.schema_policy, key_columns(self.keys))
-        self._loader()
+        self._loader().check_mode(self.mode)
 
     def land(self, source: ResultSource) -> dict[str, Any]:
         """Load the rows."""
@@ -169,7 +176,7 @@ class AmcToSqlOperator(AmcTransferOperator):
             )
         ]
 
-    def _loader(self) -> TableLoader:
+    def _loader(self) -> Loader:
         from airflow_provider_amc.landing.load import loader_for
         from airflow_provider_amc.landing.staging import Staging
 
@@ -178,5 +185,6 @@ class AmcToSqlOperator(AmcTransferOperator):
             aws_conn_id=self.aws_conn_id,
             iam_role_arn=self.iam_role_arn,
             storage_integration=self.storage_integration,
+            location=self.s3_location,
         )
         return loader_for(self.target_hook(), staging)

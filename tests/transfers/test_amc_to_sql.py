@@ -13,6 +13,8 @@ from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError,
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.transfers.amc_to_sql import AmcToSqlOperator
 from airflow_provider_amc.windows import last_days
+from tests.landing.loaders.catalogue import Catalogue
+from tests.services import BUCKET, aws_connection, forget_everything, moto_server
 from tests.tasks import task_context
 
 SQL = """
@@ -167,6 +169,29 @@ def test_different_tasks_may_share_a_table(amc_default: EmulatorServer, warehous
     assert warehouse("SELECT count(*) FROM reach") == [(2 * rows,)]
 
 
+def test_athena(amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    with moto_server() as url:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(url))
+        connection = {"conn_type": "athena", "schema": "lake", "extra": {"region_name": "us-east-1"}}
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+        forget_everything(url)
+        s3, glue = S3Hook(), GlueCatalogHook().get_conn()
+        s3.create_bucket(BUCKET)
+        glue.create_database(DatabaseInput={"Name": "lake"})
+        catalogue = Catalogue(glue, s3, "lake")
+        execution_id = run()
+        for mode in ("replace_window", "append", "replace_table"):
+            rows = load(execution_id, conn_id="lake", mode=mode, s3_location=f"s3://{BUCKET}/tables")["rows"]
+            assert rows > 0
+            assert catalogue.execute(
+                "SELECT count(*), count(DISTINCT campaign_id), min(_amc_workflow_execution_id) FROM reach"
+            ) == [(rows, rows, execution_id)]
+        assert all(key.startswith("tables/reach/") for key in s3.list_keys(BUCKET))
+
+
 class TestBadInput:
     def test_unreachable_database(self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
         connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "u", "password": "not-shown"}
@@ -199,14 +224,14 @@ class TestBadInput:
         with pytest.raises(AmcConfigurationError, match="AmcHook is not a SQL database hook"):
             load("unused", conn_id="amc_default")
 
-    def test_athena(self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(
-            "AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "athena", "extra": {"region_name": "us-east-1"}})
-        )
-        with pytest.raises(
-            AmcConfigurationError, match="Land the result with AmcToS3Operator and file_format='parquet'"
-        ):
-            load("unused", conn_id="lake")
+    def test_upsert_into_athena_is_refused_before_anything_is_asked(
+        self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = {"conn_type": "athena", "extra": {"region_name": "us-east-1"}}
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+        with pytest.raises(AmcValidationError, match="mode='upsert' does not work with Athena"):
+            load("unused", conn_id="lake", mode="upsert", keys=["campaign_id"])
 
     def test_what_redshift_needs_is_asked_before_anything_is_read(
         self, amc_default: EmulatorServer, monkeypatch: pytest.MonkeyPatch

@@ -91,6 +91,20 @@ def test_table(amc_default: EmulatorServer, to_table: AmcToSqlOperator, tmp_path
     assert table.outputFacets["outputStatistics"].rowCount == landed["rows"]
 
 
+def test_table_of_athena(
+    amc_default: EmulatorServer, to_s3: AmcToS3Operator, to_table: AmcToSqlOperator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
+
+    GlueCatalogHook().get_conn().create_database(DatabaseInput={"Name": "lake", "LocationUri": f"s3://{BUCKET}/lake"})
+    connection = {"conn_type": "athena", "schema": "lake", "extra": {"region_name": "us-east-1"}}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    _, landed = after(to_table)
+    (table,) = extracted(to_table, "SUCCESS").outputs
+    assert (table.namespace, table.name) == ("awsathena://athena.us-east-1.amazonaws.com", "AwsDataCatalog.lake.reach")
+    assert table.outputFacets["outputStatistics"].rowCount == landed["rows"]
+
+
 def test_object_storage(amc_default: EmulatorServer, tmp_path: Path) -> None:
     operator = AmcToObjectStorageOperator(
         task_id="to_disk", workflow_execution_id="", path=f"file://{tmp_path}", workflow_name="reach"

@@ -62,6 +62,9 @@ class TableLoader:
         """Writes the statements of this database."""
         return Statements(self.dialect, self.placeholder, self.bound)
 
+    def check_mode(self, mode: str) -> None:
+        """Nothing: every mode is one of SQL."""
+
     def load(self, load: Load, results: ExecutionResults) -> int:
         """Load all rows of a result.
 

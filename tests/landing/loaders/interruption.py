@@ -29,6 +29,25 @@ class Steps:
         return do()
 
 
+class Meddling(Steps):
+    """Something else happens before a step.
+
+    :param step: name of the step; the first of these counts.
+    :param meddle: what happens.
+    """
+
+    def __init__(self, step: str, meddle: Callable[[], Any]) -> None:
+        super().__init__()
+        self._step = step
+        self._meddle: Callable[[], Any] | None = meddle
+
+    def take(self, name: str, do: Callable[[], Any]) -> Any:
+        if name == self._step and self._meddle is not None:
+            meddle, self._meddle = self._meddle, None
+            meddle()
+        return super().take(name, do)
+
+
 @contextmanager
 def aws_calls_counted(steps: Steps) -> Iterator[None]:
     """Every request to AWS is a step."""
