@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_amc.exceptions import (
+    AmcInvalidRequestError,
     AmcNotFoundError,
     AmcResourceFailedError,
     AmcUnknownOutcomeError,
     AmcValidationError,
+)
+from airflow_provider_amc.operators.audience_facts import (
+    FEWEST_USERS,
+    LOOKALIKE_SEED,
+    audience_facts,
+    check_audience_tables,
+    told_future,
 )
 from airflow_provider_amc.operators.base import AmcBaseOperator
 from airflow_provider_amc.operators.definition import rendered_sql
@@ -28,18 +36,44 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.client.audiences import Audience
 
-#: Fewest users of a rule-based audience, and the borders of the seed of a lookalike audience.
-FEWEST_USERS = 2_000
-LOOKALIKE_SEED = (500, 500_000)
-
-#: Days after which AMC deactivates an audience that is not refreshed.
-_DAYS_WITHOUT_REFRESH = 30
-
 #: The clocks of AMC and of the worker may differ by so much.
 _CLOCK_MARGIN = timedelta(minutes=15)
 
 
-class AmcCreateAudienceOperator(AmcWaitingOperator):
+class AmcAudienceOperator(AmcWaitingOperator):
+    """Base of the operators that wait for a rule-based or lookalike audience."""
+
+    def waited_for(self, context: Context, audience: Audience) -> str:
+        """Wait for an audience, if the task is to wait.
+
+        :param context: Airflow's context.
+        :param audience: the audience.
+        :returns: the audience execution id.
+        """
+        known = audience.audience_execution_id
+        self.log.info("AMC audience %s (%s) is %s", known, audience.audience_name, audience.status)
+        if not self.wait_for_completion:
+            return known
+        names = {"audience_execution_id": known, "instance_id": self.client.instance_id or ""}
+        result: str = self.wait_for(context, "audience", names, known)
+        return result
+
+    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
+        """Tell log and XCom how large the audience is, and when it is refreshed or deactivated."""
+        facts = audience_facts(self.client.audiences.get(str(result)))
+        members = facts["audience_count"]
+        self.log.info(
+            "AMC audience %s has %s members; DSP audience %s; %s",
+            result,
+            "an unknown number of" if members is None else f"{members:,}",
+            facts["dsp_audience_id"] or "unknown",
+            told_future(facts),
+        )
+        context["ti"].xcom_push(key="audience", value=facts)
+        return result
+
+
+class AmcCreateAudienceOperator(AmcAudienceOperator):
     """Create a rule-based or lookalike audience and wait until it is in Amazon DSP.
 
     A second request would make a second audience, so a retry looks for the one that the try before it has asked for.
@@ -62,7 +96,9 @@ class AmcCreateAudienceOperator(AmcWaitingOperator):
     :param parameter_values: their values. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
     :param instance_id: AMC instance. Default: that of the connection. (templated)
-    :returns: the audience execution id.
+    :returns: the audience execution id. The XCom ``audience`` has ``audience_count``, ``dsp_audience_id``,
+        ``refresh_rate_days``, ``last_refreshed``, and ``next_refresh`` or ``deactivation``: the day on which AMC refreshes or
+        deactivates it.
     :raises AmcValidationError: an argument is wrong; nothing was sent.
     :raises AmcResourceFailedError: AMC could not make it; the message has its reason.
 
@@ -133,31 +169,7 @@ class AmcCreateAudienceOperator(AmcWaitingOperator):
                 audience = self._found(request, task)
                 if audience is None:
                     raise
-        known = audience.audience_execution_id
-        self.log.info("AMC audience %s (%s) is %s", known, self.audience_name, audience.status)
-        if not self.wait_for_completion:
-            return known
-        names = {"audience_execution_id": known, "instance_id": self.client.instance_id or ""}
-        result: str = self.wait_for(context, "audience", names, known)
-        return result
-
-    def concluded(self, context: Context, kind: str, names: Mapping[str, str], result: Any) -> Any:
-        """Say how large the audience is, and when it is refreshed or deactivated."""
-        audience = self.client.audiences.get(str(result))
-        made = audience.last_refreshed_time or audience.create_time
-        future = "when it is refreshed next is not known"
-        if made is not None and audience.refresh_rate_days is not None:
-            days = audience.refresh_rate_days
-            what = "will be refreshed" if days else "is not refreshed, and will be deactivated"
-            future = f"it {what} about {made + timedelta(days=days or _DAYS_WITHOUT_REFRESH):%Y-%m-%d}"
-        self.log.info(
-            "AMC audience %s has %s members; DSP audience %s; %s",
-            result,
-            "an unknown number of" if audience.audience_count is None else f"{audience.audience_count:,}",
-            audience.dsp_audience_id or "unknown",
-            future,
-        )
-        return result
+        return self.waited_for(context, audience)
 
     def _request(self) -> dict[str, Any]:
         from airflow_provider_amc.client.audiences import audience_request
@@ -199,6 +211,121 @@ class AmcCreateAudienceOperator(AmcWaitingOperator):
                 )
                 return audience
         return None
+
+
+class AmcUpdateAudienceOperator(AmcAudienceOperator):
+    """Change the query, window or parameters of an audience that has FAILED, and wait until it is in Amazon DSP.
+
+    AMC takes no changes of others, and none of advertiser, name, description, type and reach. What is not given stays as it
+    is, but the refresh: AMC sets the days between two refreshes to its default. A retry goes on with what the try before it
+    has asked for.
+
+    :param audience_execution_id: the audience. (templated)
+    :param sql: AMC SQL that selects ``user_id`` from tables ``..._for_audiences``, or the name of a ``.sql`` file. (templated)
+    :param workflow_id: saved workflow with such a query. (templated)
+    :param time_window_start: first moment of the events; without an offset in UTC. (templated)
+    :param time_window_end: first moment after them. (templated)
+    :param time_window_relative: move the window with each refresh.
+    :param input_parameters: declarations of the query's parameters. (templated)
+    :param parameter_values: their values. (templated)
+    :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
+    :param instance_id: AMC instance. Default: that of the connection. (templated)
+    :returns: the audience execution id; see :class:`AmcCreateAudienceOperator` for the XCom ``audience``.
+    :raises AmcValidationError: an argument is wrong; nothing was sent.
+    :raises AmcNotFoundError: there is no such audience.
+    :raises AmcInvalidRequestError: AMC refuses: the audience has not failed.
+    :raises AmcResourceFailedError: AMC could not make it; the message has its reason.
+
+    See :class:`~airflow_provider_amc.operators.waiting.AmcWaitingOperator` for the arguments of the wait.
+    """
+
+    template_fields: Sequence[str] = (
+        "audience_execution_id",
+        "sql",
+        "workflow_id",
+        "time_window_start",
+        "time_window_end",
+        "input_parameters",
+        "parameter_values",
+        *AmcBaseOperator.template_fields,
+    )
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql", "parameter_values": "json", "input_parameters": "json"}
+
+    def __init__(
+        self,
+        *,
+        audience_execution_id: str,
+        sql: str | None = None,
+        workflow_id: str | None = None,
+        time_window_start: str | datetime | None = None,
+        time_window_end: str | datetime | None = None,
+        time_window_relative: bool | None = None,
+        input_parameters: Sequence[Mapping[str, Any]] | None = None,
+        parameter_values: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if sql is not None and workflow_id is not None:
+            raise AmcValidationError(f"Task {self.task_id}: pass sql or workflow_id, not both.")
+        self.audience_execution_id = audience_execution_id
+        self.sql = sql
+        self.workflow_id = workflow_id
+        self.time_window_start = time_window_start
+        self.time_window_end = time_window_end
+        self.time_window_relative = time_window_relative
+        self.input_parameters = input_parameters
+        self.parameter_values = parameter_values
+
+    def execute(self, context: Context) -> str:
+        """Change the audience, unless an earlier try has."""
+        audience = self.client.audiences.get(self.audience_execution_id)
+        request = self._request(audience)
+        asked = audience.status != "FAILED" and _is_asked_for(audience, request)
+        if asked and TaskRun.of(context).is_retry:
+            self.log.info("AMC audience %s was changed by an earlier try of this task", audience.audience_execution_id)
+            return self.waited_for(context, audience)
+        try:
+            self.client.audiences.update(audience.audience_execution_id, request)
+        except AmcInvalidRequestError as error:
+            # An attempt of this very call whose answer was lost has begun it.
+            audience = self.client.audiences.get(self.audience_execution_id)
+            if not error.answer_lost or audience.status == "FAILED" or not _is_asked_for(audience, request):
+                raise
+        else:
+            audience = self.client.audiences.get(self.audience_execution_id)
+        return self.waited_for(context, audience)
+
+    def _request(self, audience: Audience) -> dict[str, Any]:
+        from airflow_provider_amc.client.audiences import audience_request
+
+        sql = None if self.sql is None else rendered_sql(self.sql)
+        if sql is not None:
+            check_audience_tables(sql)
+        workflow_id = self.workflow_id or (audience.workflow_id if sql is None else None)
+        known = audience.raw
+        relative = self.time_window_relative
+        return audience_request(
+            advertiser_id=audience.advertiser_id or "",
+            audience_name=audience.audience_name or "",
+            audience_description=audience.audience_description,
+            query=None if workflow_id else sql or audience.query,
+            workflow_id=workflow_id,
+            time_window_start=self.time_window_start or str(known.get("timeWindowStart")),
+            time_window_end=self.time_window_end or str(known.get("timeWindowEnd")),
+            time_window_relative=audience.time_window_relative if relative is None else relative,
+            expected_reach=audience.lookalike_audience_expected_reach,
+            advertiser_type=audience.advertiser_type,
+            input_parameters=known.get("inputParameters") if self.input_parameters is None else self.input_parameters,
+            parameter_values=known.get("parameterValues") if self.parameter_values is None else self.parameter_values,
+        )
+
+
+def _is_asked_for(audience: Audience, request: Mapping[str, Any]) -> bool:
+    """Has an audience the query, window and values of a request?"""
+    same = ("timeWindowStart", "timeWindowEnd", "parameterValues")
+    query = "workflowId" if "workflowId" in request else "query"
+    return all((audience.raw.get(name) or None) == (request.get(name) or None) for name in (*same, query))
 
 
 class AmcDeleteAudienceOperator(AmcBaseOperator):
@@ -297,18 +424,3 @@ class AmcCheckAudienceSizeOperator(AmcExecuteWorkflowOperator):
         if self.on_misfit == "skip":
             raise AirflowSkipException(message)
         raise AmcResourceFailedError(message)
-
-
-def check_audience_tables(sql: str) -> None:
-    """Check that a query reads the tables of audiences.
-
-    :param sql: the query.
-    :raises AmcValidationError: it names none of them.
-    """
-    from airflow_provider_amc.sql.audience import audience_tables
-
-    if not audience_tables(sql):
-        raise AmcValidationError(
-            "The query of an audience has to read the tables of audiences, whose names end in _for_audiences, such as "
-            "dsp_impressions_for_audiences. It names none of them."
-        )

@@ -47,7 +47,7 @@ def test_the_connection_form() -> None:
 
 
 #: Classes that users do not name in a DAG.
-BASES = ("AmcBaseOperator", "AmcWaitingOperator", "AmcTransferOperator", "AmcResourceSensor")
+BASES = ("AmcBaseOperator", "AmcWaitingOperator", "AmcTransferOperator", "AmcResourceSensor", "AmcAudienceOperator")
 
 
 def public_classes() -> set[str]:

@@ -9,11 +9,19 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_amc.emulator.server import EmulatorServer
-from airflow_provider_amc.exceptions import AmcResourceFailedError, AmcUnknownOutcomeError, AmcValidationError
+from airflow_provider_amc.exceptions import (
+    AmcInvalidRequestError,
+    AmcNotFoundError,
+    AmcResourceFailedError,
+    AmcUnknownOutcomeError,
+    AmcValidationError,
+)
+from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.operators.audience import (
     AmcCheckAudienceSizeOperator,
     AmcCreateAudienceOperator,
     AmcDeleteAudienceOperator,
+    AmcUpdateAudienceOperator,
 )
 from airflow_provider_amc.sensors.resource import AmcAudienceSensor
 from tests.tasks import run_through, task_context
@@ -54,21 +62,33 @@ def submissions(server: EmulatorServer) -> int:
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_an_audience_is_made_and_told_of(amc: EmulatorServer, mocker: Any, deferrable: bool) -> None:
-    operator = create(deferrable=deferrable, refresh_rate_days="7")
+    operator, context = create(deferrable=deferrable, refresh_rate_days="7"), task_context()
     info = mocker.patch.object(operator.log, "info")
-    known = run_through(operator, task_context())
+    known = run_through(operator, context)
     told = [str(call.args[0]) % call.args[1:] for call in info.call_args_list]
     assert any(f"{known} has " in line and "members; DSP audience" in line for line in told), told
     due = datetime.now(UTC) + timedelta(days=7)
     assert any(f"will be refreshed about {due:%Y-%m-%d}" in line for line in told), told
+    facts = context["ti"].xcoms["audience"]
+    assert facts["audience_count"] >= 50
+    assert datetime.now(UTC) - datetime.fromisoformat(facts["last_refreshed"]) < timedelta(hours=1)
+    assert {name: facts[name] for name in ("refresh_rate_days", "next_refresh", "deactivation")} == {
+        "refresh_rate_days": 7,
+        "next_refresh": f"{due:%Y-%m-%d}",
+        "deactivation": None,
+    }
+    assert facts["dsp_audience_id"]
     assert run_through(AmcAudienceSensor(task_id="s", audience_execution_id=known, deferrable=deferrable), {}) is None
 
 
 def test_without_refresh_the_end_is_told(amc: EmulatorServer, mocker: Any) -> None:
-    operator = create(refresh_rate_days=0)
+    operator, context = create(refresh_rate_days=0), task_context()
     info = mocker.patch.object(operator.log, "info")
-    operator.execute(task_context())
-    assert f"deactivated about {datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}" in str(info.call_args_list)
+    operator.execute(context)
+    day = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
+    assert f"deactivated about {day}" in str(info.call_args_list)
+    facts = context["ti"].xcoms["audience"]
+    assert (facts["deactivation"], facts["next_refresh"]) == (day, None)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -119,6 +139,71 @@ def test_delete(amc: EmulatorServer) -> None:
     AmcDeleteAudienceOperator(task_id="d", audience_execution_id=known).execute({})
     with pytest.raises(Exception, match=r"(?i)not exist|not found"):
         AmcDeleteAudienceOperator(task_id="d", audience_execution_id=known, if_missing="fail").execute({})
+
+
+def failed_audience() -> str:
+    with pytest.raises(AmcResourceFailedError):
+        create(sql=NOBODY).execute(task_context())
+    (audience,) = AmcHook().get_conn().audiences.list()
+    return audience.audience_execution_id
+
+
+def update(known: str, **changes: Any) -> AmcUpdateAudienceOperator:
+    fields = {"task_id": "update", "audience_execution_id": known, "sql": USERS, "poll_interval": 0.01, **changes}
+    return AmcUpdateAudienceOperator(**fields)
+
+
+def puts(server: EmulatorServer) -> list[dict[str, Any]]:
+    return [one["body"] for one in server.requests_of("updateQueryBasedAudienceByAudienceExecutionId")]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_failed_audience_is_changed(amc: EmulatorServer, deferrable: bool) -> None:
+    known, context = failed_audience(), task_context()
+    assert run_through(update(known, deferrable=deferrable), context) == known
+    assert context["ti"].xcoms["audience"]["audience_count"] >= 50
+    (sent,) = puts(amc)
+    (created,) = [one["body"] for one in amc.requests_of("createQueryBasedAudience")]
+    assert {**created, "query": USERS} == {name: sent[name] for name in created}
+    audience = AmcHook().get_conn().audiences.get(known)
+    assert (audience.status, audience.query) == ("SUCCEEDED", USERS)
+
+
+def test_the_query_of_a_failed_audience_can_stay(amc: EmulatorServer) -> None:
+    known = failed_audience()
+    with pytest.raises(AmcResourceFailedError, match="ended as FAILED"):
+        update(known, sql=None, time_window_end=datetime.now(UTC) - timedelta(days=5)).execute(task_context())
+    assert [one["query"] for one in puts(amc)] == [NOBODY]
+
+
+def test_a_retry_goes_on_with_the_change(amc: EmulatorServer) -> None:
+    known = failed_audience()
+    amc.add_fault(operation="updateQueryBasedAudienceByAudienceExecutionId", kind="duration", seconds=600)
+    update(known, wait_for_completion=False).execute(task_context())
+    amc.advance_clock(600)
+    assert update(known).execute(task_context(ti={"try_number": 2})) == known
+    assert len(puts(amc)) == 1
+
+
+def test_the_lost_answer_to_a_change(amc: EmulatorServer) -> None:
+    known = failed_audience()
+    amc.add_fault(operation="updateQueryBasedAudienceByAudienceExecutionId", kind="lost_answer", times=1)
+    assert update(known).execute(task_context()) == known
+
+
+def test_what_cannot_be_changed(amc: EmulatorServer) -> None:
+    known = create().execute(task_context())
+    with pytest.raises(AmcInvalidRequestError, match="only FAILED audiences"):
+        update(known, sql=NOBODY).execute(task_context())
+    amc.reset()
+    known = failed_audience()
+    with pytest.raises(AmcValidationError, match="_for_audiences"):
+        update(known, sql="SELECT user_id FROM dsp_impressions").execute(task_context())
+    assert puts(amc) == []
+    with pytest.raises(AmcValidationError, match="not both"):
+        update(known, workflow_id="w")
+    with pytest.raises(AmcNotFoundError):
+        update("00000000-0000-0000-0000-000000000000").execute(task_context())
 
 
 def check(**changes: Any) -> AmcCheckAudienceSizeOperator:
