@@ -173,6 +173,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.advertiser_audience",
             "operators.data_set",
             "operators.user_deletion",
+            "operators.id_mapping",
         ),
         "sensors": _modules("sensors.execution", "sensors.resource"),
         "triggers": _modules("triggers.execution", "triggers.resource"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_amc.client.fields import Raw, boolean, integer, objects, text, unwrap
@@ -273,6 +273,15 @@ class Collaborations:
         address = self._table(id_mapping_table_id, instance_id, "jobs", "list")
         size = check_range(limit, "limit", 1, 25)
         return map(IdMappingJob.from_api, self._list(address, "idMappingJobs", size))
+
+    def latest_id_mapping_job(self, id_mapping_table_id: str, *, instance_id: str | None = None) -> IdMappingJob | None:
+        """Find the job of an id mapping table that was started last; ``None`` while AMC has started none.
+
+        :param id_mapping_table_id: the table.
+        :param instance_id: instance of the collaboration.
+        """
+        jobs = self.id_mapping_jobs(id_mapping_table_id, instance_id=instance_id)
+        return max(jobs, key=lambda job: job.start_time or datetime.min.replace(tzinfo=UTC), default=None)
 
     def get_id_mapping_job(
         self, id_mapping_table_id: str, job_id: str, *, instance_id: str | None = None

@@ -63,15 +63,28 @@ def _execution(client: AmcClient, names: Mapping[str, str]) -> Progress:
 
 
 def _id_mapping_job(client: AmcClient, names: Mapping[str, str]) -> Progress:
-    """A job that AMC could not start at once has a tracking id only, and its own id later."""
-    table, instance = names["id_mapping_table_id"], names.get("instance_id")
-    job_id = names.get("job_id")
-    if job_id is None:
-        job_id = client.collaborations.get_id_mapping_job_id(table, names["tracking_id"], instance_id=instance)
+    """A job by its id, by the tracking id of one that AMC could not start at once, or the latest of the table."""
+    job_id = id_mapping_job_id(client, names)
     if job_id is None:
         return Progress("QUEUED", finished=False, succeeded=False)
+    table, instance = names["id_mapping_table_id"], names.get("instance_id")
     found = client.collaborations.get_id_mapping_job(table, job_id, instance_id=instance)
     return Progress(found.status, found.is_finished, found.status == "SUCCEEDED", found.error_details)
+
+
+def id_mapping_job_id(client: AmcClient, names: Mapping[str, str]) -> str | None:
+    """Find out the id of a job that fills an id mapping table; ``None`` while it has none.
+
+    :param client: client of the account.
+    :param names: ``id_mapping_table_id`` and ``job_id`` or ``tracking_id``; without either, it is the table's latest job.
+    """
+    table, instance = names["id_mapping_table_id"], names.get("instance_id")
+    if "job_id" in names:
+        return names["job_id"]
+    if "tracking_id" in names:
+        return client.collaborations.get_id_mapping_job_id(table, names["tracking_id"], instance_id=instance)
+    latest = client.collaborations.latest_id_mapping_job(table, instance_id=instance)
+    return None if latest is None else latest.job_id
 
 
 _KINDS: dict[str, Callable[[AmcClient, Mapping[str, str]], Progress]] = {

@@ -89,6 +89,19 @@ def test_a_job_that_has_no_id_yet(server: ScriptedServer, client: AmcClient) -> 
     assert progress(client, "id mapping job", names).succeeded
 
 
+def test_the_latest_job_of_a_table(server: ScriptedServer, client: AmcClient) -> None:
+    jobs = [
+        {"jobId": "i", "startTime": "2026-01-01T00:00:00Z"},
+        {"jobId": "j", "startTime": "2026-02-01T00:00:00Z"},
+        {"jobId": "h"},
+    ]
+    server.on("POST", f"{MAPPING}/jobs/list", Reply(body={}), Reply(body={"idMappingJobs": jobs}))
+    server.on("GET", f"{MAPPING}/jobs/j", Reply(body={"idMappingJob": {"jobId": "j", "status": "SUCCEEDED"}}))
+    names = {"id_mapping_table_id": "t"}
+    assert progress(client, "id mapping job", names).status == "QUEUED"
+    assert progress(client, "id mapping job", names).succeeded
+
+
 def test_every_kind_has_a_test() -> None:
     assert set(NAMES) == set(KINDS)
 

@@ -28,13 +28,13 @@ _FAMILIES = {
         addCollaborationCustomerPartners; POST /amc/instances/{instanceId}/collaborations/{collaborationId}/acrCustomerPartners; collaborations.add_partners;
         deleteCollaborationCustomerPartner; DELETE /amc/instances/{instanceId}/collaborations/{collaborationId}/acrCustomerPartners/{acrCustomerPartnerId}; collaborations.remove_partner;
         listCollaborationIdNamespaces; POST /amc/instances/{instanceId}/collaboration/idnamespaces/list; collaborations.id_namespaces;
-        createCollaborationIdMappingTable; POST /amc/instances/{instanceId}/collaboration/idmappingtables; collaborations.create_id_mapping_table;
-        listCollaborationIdMappingTables; POST /amc/instances/{instanceId}/collaboration/idmappingtables/list; collaborations.id_mapping_tables;
-        deleteCollaborationIdMappingTable; DELETE /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}; collaborations.delete_id_mapping_table;
-        refreshCollaborationIdMappingTable; POST /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/refresh; collaborations.refresh_id_mapping_table;
-        listCollaborationIdMappingJobs; POST /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobs/list; collaborations.id_mapping_jobs;
-        getCollaborationIdMappingJob; GET /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobs/{jobId}; collaborations.get_id_mapping_job;
-        getCollaborationIdMappingJobForTrackingId; GET /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobTracker/{trackingId}; collaborations.get_id_mapping_job_id;
+        createCollaborationIdMappingTable; POST /amc/instances/{instanceId}/collaboration/idmappingtables; collaborations.create_id_mapping_table; AmcCreateIdMappingTableOperator
+        listCollaborationIdMappingTables; POST /amc/instances/{instanceId}/collaboration/idmappingtables/list; collaborations.id_mapping_tables; AmcCreateIdMappingTableOperator, AmcListIdMappingTablesOperator
+        deleteCollaborationIdMappingTable; DELETE /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}; collaborations.delete_id_mapping_table; AmcDeleteIdMappingTableOperator
+        refreshCollaborationIdMappingTable; POST /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/refresh; collaborations.refresh_id_mapping_table; AmcRefreshIdMappingTableOperator
+        listCollaborationIdMappingJobs; POST /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobs/list; collaborations.id_mapping_jobs; AmcCreateIdMappingTableOperator, AmcRefreshIdMappingTableOperator
+        getCollaborationIdMappingJob; GET /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobs/{jobId}; collaborations.get_id_mapping_job; AmcCreateIdMappingTableOperator, AmcRefreshIdMappingTableOperator
+        getCollaborationIdMappingJobForTrackingId; GET /amc/instances/{instanceId}/collaboration/idmappingtables/{idMappingTableId}/jobTracker/{trackingId}; collaborations.get_id_mapping_job_id; AmcCreateIdMappingTableOperator, AmcRefreshIdMappingTableOperator
     """,
     "Reporting": """
         listDataSources; GET /amc/reporting/{instanceId}/dataSources; data_sources.list;
@@ -59,8 +59,8 @@ _FAMILIES = {
         createQueryBasedAudience; POST /amc/audiences/query; audiences.create; AmcCreateAudienceOperator
         createLookalikeAudience; POST /amc/audiences/lookalike; audiences.create; AmcCreateAudienceOperator
         getAllQueryBasedAudiencesByInstanceId; GET /amc/audiences/query; audiences.list; AmcCreateAudienceOperator
-        getQueryBasedAudienceByAudienceExecutionId; GET /amc/audiences/query/{audienceExecutionId}; audiences.get; AmcCreateAudienceOperator, AmcAudienceSensor
-        updateQueryBasedAudienceByAudienceExecutionId; PUT /amc/audiences/query/{audienceExecutionId}; audiences.update;
+        getQueryBasedAudienceByAudienceExecutionId; GET /amc/audiences/query/{audienceExecutionId}; audiences.get; AmcCreateAudienceOperator, AmcUpdateAudienceOperator, AmcAudienceSensor
+        updateQueryBasedAudienceByAudienceExecutionId; PUT /amc/audiences/query/{audienceExecutionId}; audiences.update; AmcUpdateAudienceOperator
         deleteQueryBasedAudienceByAudienceExecutionId; DELETE /amc/audiences/query/{audienceExecutionId}; audiences.delete; AmcDeleteAudienceOperator
     """,
     "Advertiser audiences": """
