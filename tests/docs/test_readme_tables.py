@@ -47,7 +47,14 @@ def test_the_connection_form() -> None:
 
 
 #: Classes that users do not name in a DAG.
-BASES = ("AmcBaseOperator", "AmcWaitingOperator", "AmcTransferOperator", "AmcResourceSensor", "AmcAudienceOperator")
+BASES = (
+    "AmcAudienceOperator",
+    "AmcBaseOperator",
+    "AmcIdMappingOperator",
+    "AmcResourceSensor",
+    "AmcTransferOperator",
+    "AmcWaitingOperator",
+)
 
 
 def public_classes() -> set[str]:
