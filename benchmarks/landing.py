@@ -106,7 +106,10 @@ class Bench:
                 if way.endswith(("_s3", "_loop")):
                     self._check(json.loads(get(port, "/received")), plan["files"])
         cost: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
-        print(f"{way}: {cost['seconds']:.2f} s, {cost['memory']:.0f} MB", file=sys.stderr)
+        print(
+            f"{way}: {cost['seconds']:.2f} s, {cost['cpu']:.2f} s of processor, {cost['memory']:.0f} MB",
+            file=sys.stderr,
+        )
         return cost
 
     def _check(self, received: Mapping[str, int], files: Mapping[str, list[str]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -154,9 +155,15 @@ def measured(land: Callable[[str], None]) -> dict[str, float]:
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = _status("VmRSS")
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), _processor()
     land("full")
-    return {"seconds": time.perf_counter() - began, "memory": (_status("VmHWM") - before) / 1024}
+    seconds, cpu = time.perf_counter() - began, _processor() - busy
+    return {"seconds": seconds, "cpu": cpu, "memory": (_status("VmHWM") - before) / 1024}
+
+
+def _processor() -> float:
+    """Processor seconds of this process and of the programs that it has run."""
+    return sum(os.times()[:4])
 
 
 def _status(name: str) -> int:

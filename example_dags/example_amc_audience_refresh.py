@@ -14,9 +14,12 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_amc.operators.audience import AmcCheckAudienceSizeOperator, AmcCreateAudienceOperator
 
-#: First moment of the day that the run is due, and of the day 30 days before.
-WINDOW_START = "{{ (dag_run.run_after - macros.timedelta(days=30)).strftime('%Y-%m-%dT00:00:00') }}"
-WINDOW_END = "{{ dag_run.run_after.strftime('%Y-%m-%dT00:00:00') }}"
+#: When the run is due. Runs of Airflow 2 have no run_after.
+DUE = "(dag_run.run_after | default(dag_run.data_interval_end))"
+
+#: First moment of the day 30 days before, and of the day itself.
+WINDOW_START = f"{{{{ ({DUE} - macros.timedelta(days=30)).strftime('%Y-%m-%dT00:00:00') }}}}"
+WINDOW_END = f"{{{{ {DUE}.strftime('%Y-%m-%dT00:00:00') }}}}"
 
 with DAG(
     dag_id="example_amc_audience_refresh",
@@ -41,7 +44,7 @@ with DAG(
     make_audience = AmcCreateAudienceOperator(
         task_id="make_audience",
         advertiser_id=os.environ.get("AMC_EXAMPLE_ADVERTISER", "580000000000000001"),
-        audience_name="Recent viewers {{ dag_run.run_after.strftime('%Y-%m-%d') }}",
+        audience_name=f"Recent viewers {{{{ {DUE}.strftime('%Y-%m-%d') }}}}",
         audience_description="People who saw an ad within 30 days",
         sql="sql/recent_viewers.sql",
         time_window_start=WINDOW_START,

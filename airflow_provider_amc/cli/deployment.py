@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 
-def see_metadata_database() -> None:
+def join_deployment() -> None:
     """Let connections be looked up in Airflow's metadata database, too, as the commands of ``airflow`` do.
 
-    Airflow 3 tells by this variable whether a process may ask the database; workers may not.
+    What Airflow 2 logs of each look-up would stand between the lines that a command prints.
     """
+    # Airflow 3 tells by this variable whether a process may ask the database; workers may not.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    logging.getLogger("airflow.hooks.base").setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airflow_provider_amc.cli.deployment import see_metadata_database
+from airflow_provider_amc.cli.deployment import join_deployment
 from airflow_provider_amc.cli.failure import fail
 
 
@@ -25,7 +25,7 @@ def doctor(
 
     Ends with status 1 when a step fails, and says what to do about it.
     """
-    see_metadata_database()
+    join_deployment()
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     from airflow_provider_amc.exceptions import AmcError

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from airflow_provider_amc.cli.deployment import see_metadata_database
+from airflow_provider_amc.cli.deployment import join_deployment
 from airflow_provider_amc.cli.failure import fail
 
 
@@ -26,7 +26,7 @@ def sweep(
     Run it where Airflow's metadata database can be reached. Name the deployment first ([amc] deployment_name), if
     others use the same AMC instances.
     """
-    see_metadata_database()
+    join_deployment()
     from airflow_provider_amc.exceptions import AmcError
     from airflow_provider_amc.hooks.amc import AmcHook
     from airflow_provider_amc.operators.task_run import has_name_of_its_own

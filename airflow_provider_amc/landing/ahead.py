@@ -82,7 +82,8 @@ class ChunkReader(io.BufferedIOBase):
     def __init__(self, chunks: Iterator[bytes]) -> None:
         super().__init__()
         self._chunks = chunks
-        self._rest = b""
+        self._chunk = b""
+        self._at = 0
 
     def readable(self) -> bool:
         """Always: this is a stream to read."""
@@ -93,33 +94,55 @@ class ChunkReader(io.BufferedIOBase):
 
         :param size: how many; negative or ``None`` for all that are left.
         """
-        wanted = -1 if size is None else size
-        found = [self._rest] if self._rest else []
-        missing = wanted - len(self._rest)
-        while (wanted < 0 or missing > 0) and (chunk := next(self._chunks, b"")):
-            found.append(chunk)
-            missing -= len(chunk)
-        content = found[0] if len(found) == 1 else b"".join(found)
-        if wanted < 0 or missing >= 0:
-            self._rest = b""
-            return content
-        self._rest = content[wanted:]
-        return content[:wanted]
+        missing = -1 if size is None or size < 0 else size
+        found: list[bytes | memoryview] = []
+        while missing and self._more():
+            end = len(self._chunk) if missing < 0 else min(self._at + missing, len(self._chunk))
+            missing -= end - self._at if missing > 0 else 0
+            found.append(self._take(end))
+        return found[0] if len(found) == 1 and isinstance(found[0], bytes) else b"".join(found)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer.
+
+        :param buffer: writable bytes.
+        :return: bytes written; fewer than fit only at the end of the stream.
+        """
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view) and self._more():
+            end = min(self._at + len(view) - filled, len(self._chunk))
+            piece = self._take(end)
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return filled
 
     def readline(self, size: int | None = -1) -> bytes:
         """Read up to the end of a line.
 
         :param size: how many bytes at most; negative or ``None`` for no limit.
         """
-        found: list[bytes] = []
         missing = -1 if size is None or size < 0 else size
-        while missing and (chunk := self._rest or next(self._chunks, b"")):
-            end = chunk.find(b"\n") + 1 or len(chunk)
-            if missing > 0:
-                end = min(end, missing)
-                missing -= end
-            found.append(chunk[:end])
-            self._rest = chunk[end:]
-            if found[-1].endswith(b"\n"):
-                break
+        found: list[bytes | memoryview] = []
+        ended = False
+        while missing and not ended and self._more():
+            stop = len(self._chunk) if missing < 0 else min(self._at + missing, len(self._chunk))
+            line = self._chunk.find(b"\n", self._at, stop) + 1
+            ended, end = line > 0, line or stop
+            missing -= end - self._at if missing > 0 else 0
+            found.append(self._take(end))
         return b"".join(found)
+
+    def _more(self) -> bool:
+        """Make sure that there is something to take, unless the stream has ended."""
+        if self._at == len(self._chunk):
+            self._chunk, self._at = next(self._chunks, b""), 0
+        return bool(self._chunk)
+
+    def _take(self, end: int) -> bytes | memoryview:
+        """Take the chunk up to an offset; no byte is copied, and a chunk that is used up is not held any longer."""
+        chunk, start = self._chunk, self._at
+        self._at = end
+        if end == len(chunk):
+            self._chunk, self._at = b"", 0
+        return chunk if start == 0 and end == len(chunk) else memoryview(chunk)[start:end]

@@ -128,12 +128,30 @@ class Part(io.BufferedIOBase):
         :param size: how many; negative or ``None`` for all that are left.
         :raises Unwanted: another part of the result has failed.
         """
+        self._check_wanted()
+        chunk = self._content.read(size)
+        self._note(chunk)
+        return chunk
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer.
+
+        :param buffer: writable bytes.
+        :return: bytes written; fewer than fit only at the end of the part.
+        :raises Unwanted: another part of the result has failed.
+        """
+        self._check_wanted()
+        count = self._content.readinto(buffer)
+        self._note(memoryview(buffer)[:count])
+        return count
+
+    def _check_wanted(self) -> None:
         if not self._wanted():
             raise Unwanted
-        chunk = self._content.read(size)
+
+    def _note(self, chunk: bytes | memoryview) -> None:
         self._bytes += len(chunk)
         self._hash.update(chunk)
-        return chunk
 
     def landed(self) -> LandedFile:
         """What was read, once all was."""
@@ -174,7 +192,7 @@ def _opened(file: ResultFile, schema: pa.Schema, form: _Form, name: str, wanted:
 def _csv(file: CheckedFile, schema: pa.Schema, counted: Counted) -> Generator[bytes]:
     scan = RowScan(file.index)
     yield file.header
-    for chunk in file.chunks():
+    for chunk in file.chunks:
         scan.feed(chunk)
         yield chunk
     scan.check_end(len(schema))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_amc.exceptions import AmcLoadError
 from airflow_provider_amc.landing.files import (
@@ -56,7 +57,7 @@ class Store(Protocol):
         """Read a small object."""
         ...
 
-    def write(self, name: str, content: BinaryIO) -> None:
+    def write(self, name: str, content: io.BufferedIOBase) -> None:
         """Write an object in place of the one that may be there."""
         ...
 
@@ -121,7 +122,7 @@ def _write_parts(
 
     def write(file: ResultFile) -> LandedFile:
         with open_part(file, schema, file_format, names[file.index], lambda: not failed.is_set()) as part:
-            store.write(part.name, cast("BinaryIO", part))
+            store.write(part.name, part)
             landed = part.landed()
         log.info("Wrote %s: %s rows, %s bytes", store.address(landed.name), landed.rows, landed.bytes)
         return landed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 from airflow_provider_amc.landing.ahead import CHUNK
@@ -68,7 +69,7 @@ class ObjectStore:
         content: bytes = self._fs.cat_file(f"{self.folder}{name}")
         return content
 
-    def write(self, name: str, content: BinaryIO) -> None:
+    def write(self, name: str, content: io.BufferedIOBase) -> None:
         """Write an object, which appears when it is whole."""
         with self._new(name) as file:
             while chunk := content.read(CHUNK):

@@ -51,19 +51,20 @@ class CheckedFile:
     observer: RowObserver | None = None
 
     @cached_property
-    def body(self) -> BinaryIO:
-        """What follows the header."""
-        observer, parse = self.observer, _parser(self.schema, self.index)
-        rest = self.rest if observer is None else _shown(self.rest, self.index, parse, observer)
-        return cast("BinaryIO", ChunkReader(rest))
-
     def chunks(self) -> Iterator[bytes]:
-        """Read the body piece by piece."""
-        return iter(lambda: self.body.read(CHUNK), b"")
+        """What follows the header, piece by piece."""
+        if self.observer is None:
+            return self.rest
+        return _shown(self.rest, self.index, _parser(self.schema, self.index), self.observer)
+
+    @cached_property
+    def body(self) -> BinaryIO:
+        """What follows the header, as a stream."""
+        return cast("BinaryIO", ChunkReader(self.chunks))
 
     def after(self, head: bytes) -> BinaryIO:
         """Return the body as a stream that begins with other bytes, such as the header."""
-        return cast("BinaryIO", ChunkReader(chain((head,), self.chunks())))
+        return cast("BinaryIO", ChunkReader(chain((head,), self.chunks)))
 
 
 def open_file(file: ResultFile, schema: pa.Schema) -> Generator[CheckedFile]:

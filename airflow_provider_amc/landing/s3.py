@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from airflow_provider_amc.exceptions import AmcConfigurationError
 from airflow_provider_amc.landing.land import land
@@ -63,7 +64,7 @@ class S3Store:
         content: bytes = self._hook.get_key(f"{self.folder}{name}", self._bucket).get()["Body"].read()
         return content
 
-    def write(self, name: str, content: BinaryIO) -> None:
+    def write(self, name: str, content: io.BufferedIOBase) -> None:
         """Write an object, in several parts if it is large."""
         upload(self._hook, content, self._bucket, f"{self.folder}{name}")
 

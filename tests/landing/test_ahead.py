@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -96,6 +97,21 @@ class TestChunkReader:
         assert b"".join(found) == b"".join(chunks)
         assert all(len(line) <= 3 or limit < 0 for line in found)
         assert all(b"\n" not in line[:-1] for line in found)
+
+    @PROPERTY
+    @given(
+        chunks=st.lists(st.binary(min_size=1, max_size=20), max_size=8),
+        turns=st.lists(st.tuples(st.sampled_from(["read", "readinto", "readline"]), st.integers(1, 30)), min_size=1),
+    )
+    def test_reads_of_all_kinds_follow_each_other(self, chunks: list[bytes], turns: list[tuple[str, int]]) -> None:
+        reader, plain = ChunkReader(iter(chunks)), io.BytesIO(b"".join(chunks))
+        for way, size in turns:
+            if way == "readinto":
+                mine, other = bytearray(size), bytearray(size)
+                assert reader.readinto(mine) == plain.readinto(other)
+                assert mine == other
+            else:
+                assert getattr(reader, way)(size) == getattr(plain, way)(size)
 
     def test_every_way_to_read(self) -> None:
         reader = ChunkReader(iter([b"abc", b"def\n", b"gh"]))
