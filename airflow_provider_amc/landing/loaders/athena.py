@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError, AmcValidationError
 from airflow_provider_amc.landing.ahead import ChunkReader
@@ -226,7 +226,7 @@ class AthenaLoader:
             closing(parquet_file(map(stored.batch, batches), stored.schema, counted)) as chunks,
         ):
             # Appears when it is whole: not before the result has been read to its end, and checked.
-            store.write(name, cast("BinaryIO", ChunkReader(chunks)))
+            store.write(name, ChunkReader(chunks))
         log.info("Wrote %s: %s rows", store.address(name), counted.rows)
         return counted.rows
 
