@@ -44,6 +44,7 @@ class Staging:
     :param aws_conn_id: Airflow connection for S3, and for Glue.
     :param iam_role_arn: role by which Redshift reads the staged files; ``default`` is that of the cluster.
     :param storage_integration: Snowflake's integration that reads the S3 folder.
+    :param stage: an existing stage of Snowflake; if it is external, ``s3`` is its address.
     :param location: S3 folder in which new tables of Athena get folders for their files.
     """
 
@@ -51,6 +52,7 @@ class Staging:
     aws_conn_id: str | None = "aws_default"
     iam_role_arn: str | None = None
     storage_integration: str | None = None
+    stage: str | None = None
     location: str | None = None
 
 

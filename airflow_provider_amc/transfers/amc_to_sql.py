@@ -47,7 +47,7 @@ class AmcToSqlOperator(AmcTransferOperator):
     :param max_hidden_share: the largest part of a metric that AMC may have hidden, 0 to 1. Default: no limit.
         (templated)
     :param on_hidden: ``fail`` or ``skip`` the task beyond it; nothing is loaded then. Default: ``fail``.
-    :param s3_staging: Redshift, and Snowflake with ``storage_integration``: S3 folder for staged files,
+    :param s3_staging: Redshift, and Snowflake with ``storage_integration`` or ``stage``: S3 folder for staged files,
         ``s3://bucket/prefix``. Default: ``amc-staging`` in the bucket that the extra of the AWS connection names
         (``{"service_config": {"s3": {"bucket_name": ...}}}``). (templated)
     :param aws_conn_id: Airflow connection for S3, and for Glue. Default: ``aws_default``. (templated)
@@ -55,6 +55,9 @@ class AmcToSqlOperator(AmcTransferOperator):
         Default: the ``role_arn`` in the extra of the AWS connection. (templated)
     :param storage_integration: Snowflake: integration by which it reads ``s3_staging``. Default: none, the files go into a
         temporary stage of Snowflake. (templated)
+    :param stage: Snowflake: an existing stage for the files, ``stage``, ``schema.stage`` or ``database.schema.stage``; they
+        are removed from it at the end. If it is external, ``s3_staging`` has to be its address. Default: none.
+        (templated)
     :param s3_location: Athena: S3 folder in which a new table gets a folder of its name for its files,
         ``s3://bucket/prefix``. Default: the location of the Glue database. (templated)
     :param amc_conn_id: Airflow connection of type ``amc``. Default: ``amc_default``. (templated)
@@ -82,6 +85,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         "aws_conn_id",
         "iam_role_arn",
         "storage_integration",
+        "stage",
         "s3_location",
         *AmcTransferOperator.template_fields,
     )
@@ -98,6 +102,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         aws_conn_id: str | None = "aws_default",
         iam_role_arn: str | None = None,
         storage_integration: str | None = None,
+        stage: str | None = None,
         s3_location: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -111,6 +116,7 @@ class AmcToSqlOperator(AmcTransferOperator):
         self.aws_conn_id = aws_conn_id
         self.iam_role_arn = iam_role_arn
         self.storage_integration = storage_integration
+        self.stage = stage
         self.s3_location = s3_location
 
     def check_arguments(self) -> None:
@@ -185,6 +191,7 @@ class AmcToSqlOperator(AmcTransferOperator):
             aws_conn_id=self.aws_conn_id,
             iam_role_arn=self.iam_role_arn,
             storage_integration=self.storage_integration,
+            stage=self.stage,
             location=self.s3_location,
         )
         return loader_for(self.target_hook(), staging)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from airflow_provider_amc.landing.staging import (
     staged_in_s3,
     staged_parts,
     staging_folder,
+    staging_key,
 )
 from airflow_provider_amc.landing.statements import Staged, Statement
 from airflow_provider_amc.landing.table import Load, TableName
@@ -40,6 +41,8 @@ _STAGE = "_AMC_STAGE"
 #: A name that Snowflake takes without quotes, and stores in upper case.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
+_STAGE_NAME = re.compile(rf"{_PLAIN.pattern}(\.{_PLAIN.pattern}){{0,2}}")
+
 #: What COPY has to be told to take values as they are (Snowflake documentation, "CREATE FILE FORMAT"): by default, a text
 #: of \N would become NULL and a timestamp a number.
 _FORMAT = "TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE NULL_IF = ()"
@@ -52,13 +55,14 @@ _NO_SUCH_OBJECT = 2003
 
 
 class SnowflakeLoader(TableLoader):
-    """Load with ``COPY INTO`` from a temporary stage: an internal one that gets the parts by PUT, or S3.
+    """Load with ``COPY INTO`` from a stage: an internal one that gets the parts by PUT, or S3. Temporary, unless named.
 
     Names follow Snowflake's own way: what needs no quotes is in upper case, so that ``SELECT campaign FROM reach`` works.
 
     :param hook: the hook of the Snowflake connection.
-    :param staging: a storage integration and an S3 folder, or neither.
-    :raises AmcConfigurationError: the integration has no folder, or its name needs quotes.
+    :param staging: a stage that exists, with its S3 folder if it is an external one; or a storage integration and an S3
+        folder; or nothing.
+    :raises AmcConfigurationError: the integration has no folder, a name needs quotes, or both are given.
     """
 
     dialect = "snowflake"
@@ -66,22 +70,32 @@ class SnowflakeLoader(TableLoader):
 
     def __init__(self, hook: Any, staging: Staging) -> None:
         super().__init__(hook)
+        self.named = staging.stage.removeprefix("@") if staging.stage else None
         self.integration = staging.storage_integration
         self.s3: Any = None
-        if not self.integration:
-            if staging.s3:
-                raise AmcConfigurationError(
-                    "storage_integration is missing: the integration by which Snowflake reads s3_staging. Give it to "
-                    "the operator, or leave s3_staging away: the files then go into a temporary stage of Snowflake. "
-                    "Nothing was read."
-                )
-            return
-        if not _PLAIN.fullmatch(self.integration):
+        if self.named and self.integration:
+            raise AmcConfigurationError(
+                "stage and storage_integration do not go together: a stage that exists has an integration of its own. "
+                "Give one of them. Nothing was read."
+            )
+        if self.named and not _STAGE_NAME.fullmatch(self.named):
+            raise AmcConfigurationError(
+                "stage has to be the name of a stage without quotes, as stage, schema.stage or database.schema.stage, "
+                f"and is {staging.stage!r}. Nothing was read."
+            )
+        if self.integration and not _PLAIN.fullmatch(self.integration):
             raise AmcConfigurationError(
                 f"storage_integration has to be a name without quotes, and is {self.integration!r}. Nothing was read."
             )
-        self.s3 = s3_hook(staging)
-        self.folder = staging_folder(self.s3, staging)
+        if staging.s3 and not self.named and not self.integration:
+            raise AmcConfigurationError(
+                "storage_integration is missing: the integration by which Snowflake reads s3_staging, or stage, the "
+                "external stage whose address that is. Give it to the operator, or leave s3_staging away: the files then "
+                "go into a temporary stage of Snowflake. Nothing was read."
+            )
+        if self.integration or staging.s3:
+            self.s3 = s3_hook(staging)
+            self.folder = staging_folder(self.s3, staging)
 
     def load(self, load: Load, results: ExecutionResults) -> int:
         parts = tuple(part.upper() for part in load.table.parts)
@@ -106,23 +120,12 @@ class SnowflakeLoader(TableLoader):
         schema = load.full_schema
         kinds = [sql_type(kind, self.dialect) for kind in schema.types]
         columns = ", ".join(f"C{position} {kind}" for position, kind in enumerate(kinds))
-        with ExitStack() as stack:
-            if self.s3 is None:
-                session.run(Statement(f"CREATE OR REPLACE TEMPORARY STAGE {_STAGE}"))
-                rows = self._put(session, load, results)
-            else:
-                folder, rows = stack.enter_context(staged_in_s3(self.s3, self.folder, load, results))
-                session.run(
-                    Statement(
-                        f"CREATE OR REPLACE TEMPORARY STAGE {_STAGE} URL = '{folder}' "
-                        f"STORAGE_INTEGRATION = {self.integration}"
-                    )
-                )
+        with self._staged(session, load, results) as (place, rows):
             session.run(Statement(f"CREATE OR REPLACE TEMPORARY TABLE {_STAGING} ({columns})"))
             read = ", ".join(f"$1:c{position}::{kind}" for position, kind in enumerate(kinds))
             session.run(
                 Statement(
-                    f"COPY INTO {_STAGING} FROM (SELECT {read} FROM @{_STAGE}) FILE_FORMAT = ({_FORMAT}) "  # noqa: S608
+                    f"COPY INTO {_STAGING} FROM (SELECT {read} FROM @{place}) FILE_FORMAT = ({_FORMAT}) "  # noqa: S608
                     "ON_ERROR = ABORT_STATEMENT"
                 )
             )
@@ -145,11 +148,44 @@ class SnowflakeLoader(TableLoader):
             Statement(f"CREATE OR REPLACE TABLE {table} COPY GRANTS AS SELECT {named} FROM {staged.relation} s")  # noqa: S608
         )
 
-    def _put(self, session: Session, load: Load, results: ExecutionResults) -> int:
+    @contextmanager
+    def _staged(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[tuple[str, int]]:
+        """Put the parts into a stage; gives their place in it, and the number of rows. Clears up at the end."""
+        # In a stage that exists, others have files of their own.
+        place = f"{self.named}/{staging_key(load)}/" if self.named else _STAGE
+        if self.s3 is not None:
+            with staged_in_s3(self.s3, self.folder, load, results) as (folder, rows):
+                if not self.named:
+                    session.run(
+                        Statement(
+                            f"CREATE OR REPLACE TEMPORARY STAGE {_STAGE} URL = '{folder}' "
+                            f"STORAGE_INTEGRATION = {self.integration}"
+                        )
+                    )
+                yield place, rows
+            return
+        if not self.named:
+            session.run(Statement(f"CREATE OR REPLACE TEMPORARY STAGE {_STAGE}"))
+            yield place, self._put(session, load, results, place)
+            return
+        # Left by a try that was killed.
+        session.run(Statement(f"REMOVE @{place}"))
+        try:
+            yield place, self._put(session, load, results, place)
+        except BaseException:
+            # What went wrong matters more than what is left in the stage: the next try removes it.
+            try:
+                session.run(Statement(f"REMOVE @{place}"))
+            except Exception as error:
+                log.warning("Could not remove the staged files in @%s: %s", place, type(error).__name__)
+            raise
+        session.run(Statement(f"REMOVE @{place}"))
+
+    def _put(self, session: Session, load: Load, results: ExecutionResults, place: str) -> int:
         rows = 0
         with closing(staged_parts(load, results)) as parts:
             for part in parts:
-                session.run(Statement(f"PUT 'file://{part.path}' @{_STAGE} AUTO_COMPRESS = FALSE"))
+                session.run(Statement(f"PUT 'file://{part.path}' @{place} AUTO_COMPRESS = FALSE"))
                 rows += part.rows
                 log.info("Staged part %s: %s rows", part.index, part.rows)
         return rows

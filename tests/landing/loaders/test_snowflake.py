@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,23 @@ def parsed(statement: str) -> exp.Expression:
     return tree
 
 
+def staged(stage: str) -> list[str]:
+    """Files in an internal stage of the local Snowflake."""
+    from fakesnow.transforms.stage import internal_dir
+
+    folder = Path(internal_dir(f"DB.PUBLIC.{stage}"))
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def remove(statement: str) -> None:
+    """REMOVE, which the local Snowflake does not have (Snowflake documentation, "REMOVE")."""
+    from fakesnow.transforms.stage import internal_dir
+
+    stage, _, path = statement.removeprefix("REMOVE @").partition("/")
+    assert path.endswith("/"), statement
+    shutil.rmtree(internal_dir(f"DB.PUBLIC.{stage.upper()}", path), ignore_errors=True)
+
+
 class Cursor:
     """A cursor whose statements are steps, and parsed."""
 
@@ -58,6 +77,8 @@ class Cursor:
         self._steps = steps
 
     def execute(self, statement: str, *values: Any) -> Any:
+        if statement.startswith("REMOVE "):
+            return self._steps.take(statement, lambda: remove(statement))
         parsed(statement)
         return self._steps.take(statement, lambda: self._real.execute(statement, *values))
 
@@ -290,9 +311,82 @@ def test_an_integration_reads_s3(snowflake: Snowflake, s3: Any, bucket: str) -> 
     assert not s3.list_keys(bucket)
 
 
+class TestNamedStage:
+    """A stage that exists, with files of others in it."""
+
+    STAGING = Staging(stage="@amc_files")
+
+    @pytest.fixture
+    def named(self, snowflake: Snowflake, tmp_path: Path) -> Snowflake:
+        # Replaced, because the files of the local Snowflake outlive its tables.
+        snowflake.execute("CREATE OR REPLACE STAGE amc_files")
+        others = tmp_path / "others.parquet"
+        others.write_bytes(b"not ours")
+        snowflake.execute(f"PUT 'file://{others}' @amc_files AUTO_COMPRESS = FALSE")
+        snowflake.loader = SnowflakeLoader(snowflake.hook, self.STAGING)
+        return snowflake
+
+    def test_rows_by_a_folder_of_their_own(self, named: Snowflake, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_amc.landing.staging.PART_BYTES", 1)
+        for execution in ("e-1", "e-2"):
+            files = [csv_file(NAMES, [(f"c{index}", index)]) for index in range(3)]
+            assert named.load("reach", FakeResults(*files), execution=execution) == 3
+        assert named.rows("reach") == Counter([(f"c{index}", index) for index in range(3)])
+        assert staged("AMC_FILES") == ["others.parquet"]
+        assert not any("STAGE " in statement for statement in named.steps.names)
+
+    def test_killed_between_any_two_steps_and_tried_again(self, named: Snowflake) -> None:
+        def attempt(table: str, steps: Steps) -> None:
+            named.steps = steps
+            named.load(table, simple(("a", 1), ("b", 2)))
+
+        steps = Steps()
+        attempt(named.new_table(), steps)
+        # The last one is the commit.
+        for kill_at in range(len(steps.names)):
+            table = named.new_table()
+            with pytest.raises(Killed):
+                attempt(table, Steps(kill_at))
+            attempt(table, Steps())
+            assert named.rows(table) == Counter([("a", 1), ("b", 2)])
+            assert staged("AMC_FILES") == ["others.parquet"]
+
+    def test_a_failure_leaves_nothing(self, named: Snowflake) -> None:
+        broken = FakeResults(
+            csv_file(NAMES, [("a", 1)]), lambda: Broken(b"campaign,clicks\nb,2\n", AmcResultError("broke"))
+        )
+        with pytest.raises(AmcResultError, match="broke"):
+            named.load("reach", broken)
+        assert staged("AMC_FILES") == ["others.parquet"]
+
+    def test_an_external_one(self, snowflake: Snowflake, s3: Any, bucket: str) -> None:
+        staging = Staging(s3=f"s3://{bucket}/x", stage="raw.amc_s3")
+        loader = SnowflakeLoader(snowflake.hook, staging)
+        keys: list[str] = []
+
+        class Reading(Steps):
+            def take(self, name: str, do: Callable[[], Any]) -> Any:
+                if name.startswith("COPY"):
+                    keys.extend(s3.list_keys(bucket))
+                    place = name.partition(" FROM @")[2].partition(")")[0]
+                    assert place == f"raw.amc_s3/{keys[0].removeprefix('x/').rpartition('/')[0]}/"
+                    raise Killed(name)
+                return super().take(name, do)
+
+        snowflake.steps = Reading()
+        with pytest.raises(Killed):
+            loader.load(load_of("reach", SIMPLE), simple(("a", 1)))
+        assert [key.rpartition("/")[2] for key in keys] == ["part-00000.parquet"]
+        assert not s3.list_keys(bucket)
+        assert not any("STAGE " in name for name in snowflake.steps.names)
+
+
 @pytest.mark.parametrize(
     ("staging", "message"),
     [
+        (Staging(stage="a", storage_integration="INT"), "stage and storage_integration do not go together"),
+        (Staging(stage="a.b.c.d"), "stage has to be the name of a stage without quotes"),
+        (Staging(stage="a/b; DROP"), "stage has to be the name of a stage without quotes"),
         (Staging(s3="s3://bucket/x"), "storage_integration is missing"),
         (Staging(s3="s3://bucket/x", storage_integration="a b"), "has to be a name without quotes"),
         (Staging(storage_integration="INT"), "s3_staging is missing"),
