@@ -9,6 +9,7 @@ README = Document(REPOSITORY / "README.md")
 GUIDE = Document(REPOSITORY / "docs" / "emulator.md")
 TESTING = Document(REPOSITORY / "docs" / "testing.md")
 IDENTITIES = Document(REPOSITORY / "docs" / "identities.md")
+AUDIENCES = Document(REPOSITORY / "docs" / "audiences-and-uploads.md")
 
 #: Written from the test run, see tests/evidence.
 COVERAGE = Document(REPOSITORY / "docs" / "emulator-coverage.md")

@@ -7,18 +7,25 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.docs import documents, test_emulator_guide, test_identities_guide, test_readme, test_testing_guide
+from tests.docs import (
+    documents,
+    test_audiences_guide,
+    test_emulator_guide,
+    test_identities_guide,
+    test_readme,
+    test_testing_guide,
+)
 from tests.docs.markdown import Document
 
 pytestmark = pytest.mark.packaging
 
 #: Importing the modules has filled the documents' accounts.
-ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide, test_identities_guide)
+ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide, test_identities_guide, test_audiences_guide)
 
 
 @pytest.mark.parametrize(
     "document",
-    [documents.README, documents.GUIDE, documents.TESTING, documents.IDENTITIES],
+    [documents.README, documents.GUIDE, documents.TESTING, documents.IDENTITIES, documents.AUDIENCES],
     ids=lambda document: document.path.name,
 )
 def test_every_block_is_executed(document: Document) -> None:
@@ -32,6 +39,7 @@ def test_every_document_is_known() -> None:
         documents.GUIDE,
         documents.TESTING,
         documents.IDENTITIES,
+        documents.AUDIENCES,
         documents.COVERAGE,
         documents.API_COVERAGE,
     )

@@ -25,7 +25,7 @@ from airflow_provider_amc.operators.workflow import IF_EXISTS, AmcCreateWorkflow
 from airflow_provider_amc.transfers.amc_to_s3 import AmcToS3Operator
 from airflow_provider_amc.transfers.amc_to_sql import AmcToSqlOperator
 from airflow_provider_amc.windows import last_days
-from tests.docs.documents import API_COVERAGE, COVERAGE, GUIDE, README, TESTING
+from tests.docs.documents import API_COVERAGE, AUDIENCES, COVERAGE, GUIDE, README, TESTING
 from tests.docs.markdown import Document, codes, slug
 from tests.tasks import RUN_AFTER, task_context
 
@@ -123,7 +123,7 @@ def test_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [README, GUIDE, TESTING, COVERAGE, API_COVERAGE], ids=lambda document: document.path.name
+    "document", [README, GUIDE, TESTING, AUDIENCES, COVERAGE, API_COVERAGE], ids=lambda document: document.path.name
 )
 def test_links(document: Document) -> None:
     assert document.links
