@@ -126,7 +126,7 @@ class TaskRun:
         return RunKey.of(deployment_name(), self.identity(reattach), request, detached=detached)
 
 
-def journal_prefix(staging_prefix: str, what: str, task: TaskRun, owner: str | None) -> str:
+def run_prefix(staging_prefix: str, what: str, task: TaskRun, owner: str | None) -> str:
     """Key prefix under which a run of a task keeps what it has sent; its tries share it until the task is cleared.
 
     :param staging_prefix: key prefix of everything that is kept.

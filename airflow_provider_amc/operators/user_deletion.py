@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcValidationError
 from airflow_provider_amc.operators.base import AmcBaseOperator
-from airflow_provider_amc.operators.task_run import TaskRun, journal_prefix
+from airflow_provider_amc.operators.task_run import TaskRun, run_prefix
 from airflow_provider_amc.operators.waiting import AmcWaitingOperator
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class AmcDeleteUsersOperator(AmcWaitingOperator):
         bucket = self.staging_bucket or self.s3_bucket
         if not bucket:
             return None
-        prefix = journal_prefix(self.staging_prefix, "deletions", TaskRun.of(context), self.client.instance_id)
+        prefix = run_prefix(self.staging_prefix, "deletions", TaskRun.of(context), self.client.instance_id)
         return Journal(self._s3, bucket, prefix)
 
     @cached_property

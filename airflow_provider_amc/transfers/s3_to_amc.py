@@ -17,7 +17,7 @@ from airflow_provider_amc.operators.data_set import (
     require_columns,
     submitted_upload,
 )
-from airflow_provider_amc.operators.task_run import TaskRun
+from airflow_provider_amc.operators.task_run import TaskRun, run_prefix
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -300,9 +300,7 @@ class S3ToAmcOperator(AmcUploadOperator):
         return told
 
     def _prefix(self, task: TaskRun) -> str:
-        from airflow_provider_amc.client.run_key import digest
-
-        return f"{self.staging_prefix.strip('/')}/{self.data_set_id}/{digest(task.identity('retry'), 16)}/"
+        return run_prefix(self.staging_prefix, self.data_set_id, task, self.client.instance_id)
 
     @cached_property
     def _s3(self) -> S3Hook:

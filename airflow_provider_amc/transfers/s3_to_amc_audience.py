@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_amc.exceptions import AmcResourceFailedError, AmcValidationError
 from airflow_provider_amc.operators.advertiser_audience import named_connection, require_accepted_terms
 from airflow_provider_amc.operators.base import AmcBaseOperator
-from airflow_provider_amc.operators.task_run import TaskRun, journal_prefix
+from airflow_provider_amc.operators.task_run import TaskRun, run_prefix
 from airflow_provider_amc.operators.waiting import AmcWaitingOperator
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class S3ToAmcAudienceOperator(AmcWaitingOperator):
     def _journal(self, context: Context) -> Journal:
         from airflow_provider_amc.upload.journal import Journal
 
-        prefix = journal_prefix(
+        prefix = run_prefix(
             self.staging_prefix, "audience-records", TaskRun.of(context), f"{self.connection_id}/{self.audience_id}"
         )
         return Journal(self._s3, self.staging_bucket or self.s3_bucket, prefix)
