@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcValidationError
-from airflow_provider_amc.landing.ahead import ChunkReader
+from airflow_provider_amc.landing.ahead import ChunkReader, ahead
 from airflow_provider_amc.landing.rows import RowScan
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ FORMATS = {"csv": ".csv", "csv.gz": ".csv.gz", "parquet": ".parquet"}
 PART = "part-"
 
 #: Bytes of Arrow data in a row group of Parquet, which are in memory until they are written.
-_ROW_GROUP = 32 * 1024 * 1024
+_ROW_GROUP = 24 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -228,12 +228,25 @@ def parquet_file(batches: Iterator[pa.RecordBatch], schema: pa.Schema, counted: 
     import pyarrow.parquet as pq
 
     sink = _Collected()
-    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, compression="zstd") as writer:
-        for group in _row_groups(batches, schema):
+    with (
+        pq.ParquetWriter(
+            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=_repeated(schema)
+        ) as writer,
+        # While one group is compressed, the rows of the next are read.
+        closing(ahead(_row_groups(batches, schema), 1)) as groups,
+    ):
+        for group in groups:
             writer.write_table(group, row_group_size=group.num_rows)
             counted.rows += group.num_rows
             yield from sink.take()
     yield from sink.take()
+
+
+def _repeated(schema: pa.Schema) -> list[str]:
+    """Columns whose values come again, so that a dictionary of them pays: amounts and shares hardly ever do."""
+    import pyarrow as pa
+
+    return [field.name for field in schema if not (pa.types.is_decimal(field.type) or pa.types.is_floating(field.type))]
 
 
 def _row_groups(found: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[pa.Table]:
