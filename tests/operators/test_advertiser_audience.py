@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -125,13 +126,16 @@ class TestAudiences:
         store = mocker.Mock(**{"get.side_effect": OSError("away"), "set.side_effect": OSError("away")})
         assert create().execute(task_context(task_state_store=store))
 
-    def test_terms(self, amc_default: EmulatorServer, mocker: Any) -> None:
-        operator = create()
-        terms = mocker.patch.object(operator.client.advertiser_audiences.connections, "terms")
-        terms.return_value.has_accepted = False
-        with pytest.raises(AmcTermsNotAcceptedError, match="have not been accepted"):
-            operator.execute(task_context())
-        assert amc_default.requests_of("CreateAudienceMetadataV2") == []
+    def test_terms(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with EmulatorServer(port=0, terms="open") as server:
+            monkeypatch.setenv("AIRFLOW_CONN_AMC_DEFAULT", json.dumps(server.connection))
+            with pytest.raises(AmcTermsNotAcceptedError, match=r"have not been accepted.*accept_terms") as caught:
+                create().execute(task_context())
+            assert "emulator-terms" not in str(caught.value)
+            assert server.requests_of("CreateAudienceMetadataV2") == []
+            terms = AmcHook().get_conn().advertiser_audiences.connections
+            terms.accept_terms(terms.terms().agreement_token)
+            assert create().execute(task_context())
 
     def test_unknown_audience(self, amc_default: EmulatorServer) -> None:
         with pytest.raises(AmcNotFoundError):

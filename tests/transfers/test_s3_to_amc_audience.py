@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_amc.client.advertiser_audiences import AdvertiserAudiences
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
     AmcConfigurationError,
@@ -200,16 +201,45 @@ def test_a_retry_goes_on_with_the_jobs(customers_amc: EmulatorServer, add: Any) 
     assert (sent(customers_amc), result["jobs"]) == ([40, 40, 20], 3)
 
 
-def test_a_part_that_was_under_way_is_sent_again_and_changes_nothing(
-    customers_amc: EmulatorServer, add: Any, audience_id: str, mocker: Any
+#: Of two parts: both written, then the round; each sent, then noted; then everything is deleted.
+CALLS = ("part 0", "part 1", "round", "send 0", "accept 0", "send 1", "accept 1", "clear")
+
+
+@pytest.mark.parametrize("call", range(len(CALLS)), ids=CALLS)
+def test_a_worker_dies_before_any_call(
+    customers_amc: EmulatorServer,
+    customers_s3: Any,
+    add: Any,
+    audience_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    call: int,
 ) -> None:
-    mocker.patch.object(Journal, "accept", side_effect=KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        add().execute(task_context())
-    mocker.stopall()
-    result = add().execute(task_context(ti=SECOND_TRY))
-    assert sent(customers_amc) == [40, 40, 40, 20]
-    assert result["dsp_audience_size"] == size(audience_id) == result["matched"]
+    """The next try ends with everybody in the audience, and sends again no more than what was under way."""
+    left = call
+
+    def mortal(function: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for owner, name in ((Journal, "_put"), (Journal, "_delete"), (AdvertiserAudiences, "send_records")):
+            patched.setattr(owner, name, mortal(getattr(owner, name)))
+        with pytest.raises(KeyboardInterrupt):
+            add(batch_size=50).execute(task_context())
+    before = sent(customers_amc)
+    result = add(batch_size=50).execute(task_context(ti=SECOND_TRY))
+    again = {"accept 0": 1, "accept 1": 1}.get(CALLS[call], 0)
+    assert before == [50] * {"send 0": 0, "accept 0": 1, "send 1": 1}.get(CALLS[call], 2 if call > 5 else 0)
+    assert sent(customers_amc) == [50] * (2 + again)
+    assert (result["records"], result["jobs"], result["invalid"]) == (100, 2, 0)
+    assert result["dsp_audience_size"] == size(audience_id) == result["matched"] >= 60
+    assert customers_s3.list_keys(BUCKET, prefix="amc-staging/") == []
 
 
 def test_a_cleared_task_begins_anew(customers_amc: EmulatorServer, add: Any) -> None:
