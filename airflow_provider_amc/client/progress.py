@@ -49,7 +49,9 @@ def _upload(client: AmcClient, names: Mapping[str, str]) -> Progress:
 
 def _audience_records(client: AmcClient, names: Mapping[str, str]) -> Progress:
     found = client.advertiser_audiences.get_job(names["job_request_id"])
-    return Progress(found.state, found.is_finished, found.state in ("SUCCEEDED", "COMPLETED"))
+    invalid = len(found.invalid_records)
+    reason = f"invalid records: {invalid:,}" if invalid else None
+    return Progress(found.state, found.is_finished, found.state in ("SUCCEEDED", "COMPLETED"), reason)
 
 
 def _user_deletion(client: AmcClient, names: Mapping[str, str]) -> Progress:

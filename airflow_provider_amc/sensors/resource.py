@@ -213,3 +213,43 @@ class AmcUploadSensor(AmcResourceSensor):
     def names(self) -> Mapping[str, str]:
         """What names the upload."""
         return {"data_set_id": self.data_set_id, "upload_id": self.upload_id}
+
+
+class AmcAudienceRecordsSensor(AmcResourceSensor):
+    """Wait until AMC has worked on records of an advertiser audience; it fails when some of them are invalid.
+
+    :param job_request_id: the job. (templated)
+
+    See :class:`AmcResourceSensor` for the other arguments.
+    """
+
+    kind = "audience records"
+    template_fields: Sequence[str] = ("job_request_id", *AmcResourceSensor.template_fields)
+
+    def __init__(self, *, job_request_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_request_id = job_request_id
+
+    def names(self) -> Mapping[str, str]:
+        """What names the job."""
+        return {"job_request_id": self.job_request_id}
+
+
+class AmcUserDeletionSensor(AmcResourceSensor):
+    """Wait until AMC has deleted users.
+
+    :param user_deletion_request_id: the request. (templated)
+
+    See :class:`AmcResourceSensor` for the other arguments.
+    """
+
+    kind = "user deletion"
+    template_fields: Sequence[str] = ("user_deletion_request_id", *AmcResourceSensor.template_fields)
+
+    def __init__(self, *, user_deletion_request_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.user_deletion_request_id = user_deletion_request_id
+
+    def names(self) -> Mapping[str, str]:
+        """What names the request."""
+        return {"user_deletion_request_id": self.user_deletion_request_id}

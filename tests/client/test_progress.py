@@ -50,7 +50,12 @@ NAMES = {
         ("upload", {"status": "FAILED", "message": "no such file"}, (True, False, "no such file")),
         ("audience records", {"jobState": "PENDING"}, (False, False, None)),
         ("audience records", {"jobState": "SUCCEEDED"}, (True, True, None)),
-        ("audience records", {"jobState": "PARTIALLYSUCCEEDED"}, (True, False, None)),
+        ("audience records", {"jobState": "FAILED"}, (True, False, None)),
+        (
+            "audience records",
+            {"jobState": "PARTIALLYSUCCEEDED", "invalidRecords": [{"externalId": "p-1"}]},
+            (True, False, "invalid records: 1"),
+        ),
         ("user deletion", {"status": "PENDING"}, (False, False, None)),
         ("user deletion", {"status": "SUCCEEDED"}, (True, True, None)),
         ("user deletion", {"status": "FAILED"}, (True, False, None)),

@@ -73,7 +73,7 @@ _FAMILIES = {
         GetAudienceMetadataV2; GET /amc/audiences/metadata/{audienceId}; advertiser_audiences.get; S3ToAmcAudienceOperator
         UpdateAudienceMetadataV2; PUT /amc/audiences/metadata/{audienceId}; advertiser_audiences.update; AmcUpdateAdvertiserAudienceOperator
         ManageAudienceV2; POST /amc/audiences/records; advertiser_audiences.send_records; S3ToAmcAudienceOperator
-        ManageAudienceStatusV2; GET /amc/audiences/records/{jobRequestId}; advertiser_audiences.get_job; S3ToAmcAudienceOperator
+        ManageAudienceStatusV2; GET /amc/audiences/records/{jobRequestId}; advertiser_audiences.get_job; S3ToAmcAudienceOperator, AmcAudienceRecordsSensor
     """,
     "Advertiser data upload": """
         CreateDataSet; POST /amc/advertiserData/{instanceId}/dataSets; data_sets.create; AmcCreateDataSetOperator, S3ToAmcOperator
@@ -89,7 +89,7 @@ _FAMILIES = {
         GetUpload; GET /amc/advertiserData/{instanceId}/uploads/{dataSetId}/{uploadId}; uploads.get; AmcUploadOperator, S3ToAmcOperator, AmcUploadSensor
         CreateUserDeletionRequest; POST /amc/advertiserData/{instanceId}/userDeletionRequest; user_deletions.create; AmcDeleteUsersOperator
         ListUserDeletionRequests; POST /amc/advertiserData/{instanceId}/userDeletionRequest/list; user_deletions.list;
-        GetUserDeletionRequest; GET /amc/advertiserData/{instanceId}/userDeletionRequest/{userDeletionRequestId}; user_deletions.get; AmcDeleteUsersOperator
+        GetUserDeletionRequest; GET /amc/advertiserData/{instanceId}/userDeletionRequest/{userDeletionRequestId}; user_deletions.get; AmcDeleteUsersOperator, AmcUserDeletionSensor
     """,
 }  # fmt: skip
 

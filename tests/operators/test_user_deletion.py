@@ -15,6 +15,7 @@ from airflow_provider_amc.exceptions import (
 )
 from airflow_provider_amc.hooks.amc import AmcHook
 from airflow_provider_amc.operators.user_deletion import AmcDeleteUsersOperator
+from airflow_provider_amc.sensors.resource import AmcUserDeletionSensor
 from airflow_provider_amc.transfers.s3_to_amc import S3ToAmcOperator
 from tests.emulator.api import wait_for
 from tests.services import BUCKET
@@ -98,11 +99,18 @@ def test_a_retry_asks_for_what_is_missing(customers_amc: EmulatorServer, custome
     assert len(customers_amc.requests_of("CreateUserDeletionRequest")) == 4
 
 
-def test_without_waiting(customers_amc: EmulatorServer, customers_s3: Any) -> None:
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_without_waiting(customers_amc: EmulatorServer, customers_s3: Any, deferrable: bool) -> None:
     customers_s3.load_string(people(1), "in/leave.csv", BUCKET)
     customers_amc.add_fault(operation="CreateUserDeletionRequest", kind="duration", seconds=600)
     (request,) = delete(wait_for_completion=False).execute(task_context())["requests"]
     assert (request["status"], request["seen_done_at"]) == ("PENDING", None)
+    customers_amc.advance_clock(600)
+    known = request["user_deletion_request_id"]
+    sensor = AmcUserDeletionSensor(
+        task_id="s", user_deletion_request_id=known, deferrable=deferrable, poke_interval=0.01
+    )
+    assert run_through(sensor, {}) is None
 
 
 def test_users_of_the_dag(customers_amc: EmulatorServer, customers_s3: Any) -> None:

@@ -17,11 +17,12 @@ from airflow_provider_amc.exceptions import (
     AmcValidationError,
 )
 from airflow_provider_amc.hooks.amc import AmcHook
+from airflow_provider_amc.sensors.resource import AmcAudienceRecordsSensor
 from airflow_provider_amc.transfers import s3_to_amc_audience
 from airflow_provider_amc.transfers.s3_to_amc_audience import S3ToAmcAudienceOperator
 from airflow_provider_amc.upload.journal import Journal
 from tests.services import BUCKET
-from tests.tasks import deferred, event_of, task_context
+from tests.tasks import deferred, event_of, run_through, task_context
 
 SECOND_TRY = {"try_number": 2}
 
@@ -248,12 +249,22 @@ def test_a_cleared_task_begins_anew(customers_amc: EmulatorServer, add: Any) -> 
     assert sent(customers_amc) == [40, 40, 20] * 2
 
 
-def test_without_waiting(customers_amc: EmulatorServer, customers_s3: Any, add: Any) -> None:
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_without_waiting(customers_amc: EmulatorServer, customers_s3: Any, add: Any, deferrable: bool) -> None:
     customers_amc.add_fault(operation="ManageAudienceV2", kind="duration", seconds=300, times=None)
-    result = add(wait_for_completion=False).execute(task_context())
-    jobs = AmcHook().get_conn().advertiser_audiences
-    assert [jobs.get_job(one).state for one in result["job_request_ids"]] == ["PENDING"] * 3
+    customers_amc.add_fault(operation="ManageAudienceV2", kind="invalid_records", records=2, skip=2)
+    jobs = add(wait_for_completion=False).execute(task_context())["job_request_ids"]
+    audiences = AmcHook().get_conn().advertiser_audiences
+    assert [audiences.get_job(one).state for one in jobs] == ["PENDING"] * 3
     assert customers_s3.list_keys(BUCKET, prefix="amc-staging/") == []
+    customers_amc.advance_clock(300)
+
+    def sensor(job: str) -> AmcAudienceRecordsSensor:
+        return AmcAudienceRecordsSensor(task_id="s", job_request_id=job, deferrable=deferrable, poke_interval=0.01)
+
+    assert [run_through(sensor(job), {}) for job in jobs[:2]] == [None, None]
+    with pytest.raises(AmcResourceFailedError, match="ended as PARTIALLYSUCCEEDED: invalid records: 2"):
+        run_through(sensor(jobs[2]), {})
 
 
 def test_no_more_than_amc_takes_in_an_hour(add: Any, mocker: Any) -> None:
