@@ -175,8 +175,8 @@ def get_provider_info() -> dict[str, Any]:
             "operators.user_deletion",
             "operators.id_mapping",
         ),
-        "sensors": _modules("sensors.execution", "sensors.resource"),
-        "triggers": _modules("triggers.execution", "triggers.resource"),
+        "sensors": _modules("sensors.execution", "sensors.freshness", "sensors.resource", "sensors.schedule"),
+        "triggers": _modules("triggers.event", "triggers.execution", "triggers.resource", "triggers.schedule"),
         "transfers": [
             {
                 "source-integration-name": "Amazon Simple Storage Service (S3)",

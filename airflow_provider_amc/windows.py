@@ -264,6 +264,17 @@ def reference_time(context: Mapping[str, Any]) -> datetime:
     return datetime.now(UTC)
 
 
+def moments_of(window: TimeWindow) -> tuple[datetime, datetime]:
+    """Start and end of an EXPLICIT window as instants.
+
+    :param window: the window. An end in an hour that a clock shows twice is read as its second pass, a start as the first.
+    :returns: two aware datetimes in UTC.
+    """
+    zone = zone_of(window.time_zone)
+    start, end = (datetime.fromisoformat(str(text)).replace(tzinfo=zone) for text in (window.start, window.end))
+    return start.astimezone(UTC), end.replace(fold=1).astimezone(UTC)
+
+
 def zone_of(name: str) -> ZoneInfo:
     """Return the time zone of that name.
 

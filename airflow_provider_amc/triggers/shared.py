@@ -3,7 +3,8 @@
 A triggerer holds thousands of waits, and AMC throttles callers. So the waits of one event loop on the same instance of
 the same connection are looked after by one :class:`Poller`: it lists the executions created since the oldest one that
 is due, and asks for single executions only where that is cheaper, or the list does not show them. A wait is woken when
-something has changed, not by every poll.
+something has changed, not by every poll. Those who wait for executions whose ids nobody knows yet, those of a schedule
+or of a watched workflow, read the same list.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_amc.client.times import INVISIBLE_SECONDS
@@ -27,6 +28,7 @@ from airflow_provider_amc.exceptions import (
     AmcThrottledError,
 )
 from airflow_provider_amc.triggers.connecting import call, connect, describe
+from airflow_provider_amc.triggers.listing import Listing, Watch
 from airflow_provider_amc.triggers.polling import interval, jitter
 
 if TYPE_CHECKING:
@@ -34,12 +36,6 @@ if TYPE_CHECKING:
     from airflow_provider_amc.client.models import Execution
 
 log = logging.getLogger(__name__)
-
-#: Seconds before the oldest creation time from which executions are listed: AMC compares whole seconds.
-_MARGIN = timedelta(seconds=60)
-
-#: Executions of a page of the list, AMC's most.
-_PAGE = 100
 
 #: Single executions asked for at a time.
 _AT_A_TIME = 4
@@ -132,6 +128,7 @@ class Poller:
     def __init__(self, amc_conn_id: str, instance_id: str | None) -> None:
         self._amc_conn_id, self._instance_id = amc_conn_id, instance_id
         self._waits: set[Wait] = set()
+        self._watches: set[Watch] = set()
         self._loop = asyncio.get_running_loop()
         self._sooner = asyncio.Event()
         self._not_before = 0.0
@@ -146,28 +143,39 @@ class Poller:
         """Does nobody look any more?"""
         return self._task.done()
 
-    def add(self, wait: Wait) -> None:
-        """Look after one more wait."""
+    def add(self, wait: Wait | Watch) -> None:
+        """Look after one more."""
         # Never at once, for a task that has just been deferred may still be on its way out of the worker; and soon also
         # after a restart of the triggerer, whatever the age.
         wait.due = self._loop.time() + wait.shortest * jitter()
-        self._waits.add(wait)
+        if isinstance(wait, Watch):
+            self._watches.add(wait)
+        else:
+            self._waits.add(wait)
         self._sooner.set()
 
-    def remove(self, wait: Wait) -> bool:
-        """Look no longer after a wait; with the last one the poller ends.
+    def remove(self, wait: Wait | Watch) -> bool:
+        """Look no longer after one; with the last one the poller ends.
 
         :returns: whether it has ended.
         """
-        self._waits.discard(wait)
-        if not self._waits:
+        if isinstance(wait, Watch):
+            self._watches.discard(wait)
+        else:
+            self._waits.discard(wait)
+        empty = not self._all
+        if empty:
             self._task.cancel()
-        return not self._waits
+        return empty
+
+    @property
+    def _all(self) -> list[Wait | Watch]:
+        return [*self._waits, *self._watches]
 
     async def _run(self) -> None:
         while True:
             self._sooner.clear()
-            due = max(self._not_before, min(wait.due for wait in self._waits))
+            due = max(self._not_before, min(one.due for one in self._all))
             if due <= self._loop.time():
                 await self._poll()
                 continue
@@ -179,11 +187,15 @@ class Poller:
         now = self._loop.time()
         due = [wait for wait in self._waits if wait.due - now <= _TOGETHER * wait.interval]
         due.sort(key=lambda wait: wait.due)
+        watches = [watch for watch in self._watches if watch.due - now <= _TOGETHER * watch.interval]
         looked: set[str] = set()
+        listed: list[Watch] = []
         try:
             self._client = self._client or await connect(_THREADS, self._amc_conn_id, self._instance_id)
-            rest = await self._list(self._client, due, looked)
+            rest, refused = await self._list(self._client, due, looked, watches, listed)
             await self._get(self._client, rest, looked)
+            if refused is not None and watches:
+                raise refused
         except Exception as error:
             # Whatever it is: a wait ends when its execution does, or at its deadline.
             self._failed(error)
@@ -193,33 +205,39 @@ class Poller:
         for wait in self._waits:
             if wait.execution_id in looked:
                 wait.due = now + wait.interval * factor
+        for watch in listed:
+            watch.due = now + watch.interval * factor
 
-    async def _list(self, client: AmcClient, due: list[Wait], looked: set[str]) -> list[str]:
+    async def _list(
+        self, client: AmcClient, due: list[Wait], looked: set[str], watches: list[Watch], listed: list[Watch]
+    ) -> tuple[list[str], Exception | None]:
         """Look at many executions at once.
 
-        :returns: the executions to ask for one by one.
+        :returns: the executions to ask for one by one, and why AMC has refused the list if it has.
         """
         ids = list(dict.fromkeys(wait.execution_id for wait in due))
         created = {wait.execution_id: wait.created for wait in due if wait.created is not None}
-        if len(created) < 2:
-            return ids
-        since = min(created.values()) - _MARGIN
-        wanted = {wait.execution_id for wait in self._waits}
-        found: dict[str, Seen] = {}
+        if len(created) < 2 and not watches:
+            return ids, None
+        listing = Listing(created, {wait.execution_id for wait in self._waits}, watches)
         problem: Exception | None = None
         try:
-            await call(_THREADS, _read_list, client, since, set(created), wanted, found)
+            await call(_THREADS, listing.read, client)
         except Exception as error:
             problem = error
         # Also the pages before one that failed.
-        looked.update(found)
+        looked.update(listing.found)
         for wait in self._waits:
-            if wait.execution_id in found:
-                wait.show(found[wait.execution_id])
+            if wait.execution_id in listing.found:
+                wait.show(Seen.of(listing.found[wait.execution_id]))
         # If AMC does not take the list, one by one remains, and tells what is wrong if that is refused too.
         if problem is not None and not isinstance(problem, (AmcInvalidRequestError, AmcNotFoundError)):
             raise problem
-        return [execution_id for execution_id in ids if execution_id not in found]
+        if problem is None:
+            listed += watches
+            for watch in watches:
+                watch.show(listing.executions)
+        return [execution_id for execution_id in ids if execution_id not in listing.found], problem
 
     async def _get(self, client: AmcClient, ids: list[str], looked: set[str]) -> None:
         """Ask for executions one by one, a few at a time."""
@@ -251,25 +269,25 @@ class Poller:
         self._failures += 1
         # A new client reads the connection again, where someone may have put new credentials.
         self._client = None
-        pause = min((wait.interval for wait in self._waits), default=0.0) * jitter()
+        pause = min((one.interval for one in self._all), default=0.0) * jitter()
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
             pause = max(pause, min(retry_after, _MOST_RETRY_AFTER) * jitter(later=True))
         elif isinstance(error, AmcThrottledError):
-            longest = max((wait.longest for wait in self._waits), default=0.0)
+            longest = max((one.longest for one in self._all), default=0.0)
             pause = max(pause, min(pause * 2 ** min(self._failures - 1, 10), longest))
         self._not_before = self._loop.time() + pause
         text = describe(error)
-        for wait in self._waits:
-            wait.problem = text
+        for one in self._all:
+            one.problem = text
         # Ids of requests differ from look to look, so the texts of one outage do too.
         kind = f"{type(error).__name__} {getattr(error, 'http_status', None)}"
         if kind not in self._told:
             self._told.add(kind)
             log.warning(
-                "Could not look at %d AMC executions of instance %s with the connection %s; trying again until it works "
+                "Could not look at AMC executions, for %d waits on instance %s with the connection %s; trying again until it works "
                 "or they run out of time: %s",
-                len(self._waits),
+                len(self._all),
                 self._instance_id or "(default)",
                 self._amc_conn_id,
                 text,
@@ -286,7 +304,7 @@ _pollers: dict[tuple[asyncio.AbstractEventLoop, str, str | None], Poller] = {}
 
 
 @contextlib.contextmanager
-def looked_after(wait: Wait, amc_conn_id: str, instance_id: str | None) -> Iterator[None]:
+def looked_after(wait: Wait | Watch, amc_conn_id: str, instance_id: str | None) -> Iterator[None]:
     """Have a wait looked after by the poller of the running event loop.
 
     :param wait: the wait.
@@ -303,27 +321,3 @@ def looked_after(wait: Wait, amc_conn_id: str, instance_id: str | None) -> Itera
     finally:
         if poller.remove(wait) and _pollers.get(key) is poller:
             del _pollers[key]
-
-
-def _read_list(client: AmcClient, since: datetime, due: set[str], wanted: set[str], found: dict[str, Seen]) -> None:
-    """Read the list, newest first, until it has shown what is due.
-
-    A page of the list costs as much as a look at one execution. So another page is read for as long as the pages cost
-    at most half of what looking one by one would: one wait on yesterday's execution does not make every poll read a
-    day of other people's.
-
-    :param client: whose instance.
-    :param since: time from which executions are listed.
-    :param due: executions to find.
-    :param wanted: executions to take along when they are on a page.
-    :param found: is filled with what was seen, also when a later page fails.
-    """
-    missing = set(due)
-    listed = client.executions.list(min_creation_time=since, include_cancelled=True, limit=_PAGE)
-    for count, execution in enumerate(listed, 1):
-        execution_id = execution.workflow_execution_id
-        if execution_id in wanted:
-            found[execution_id] = Seen.of(execution)
-            missing.discard(execution_id)
-        if not missing or (count % _PAGE == 0 and 2 * (count // _PAGE) > len(missing)):
-            return

@@ -13,6 +13,7 @@ from tests.docs import (
     test_emulator_guide,
     test_identities_guide,
     test_readme,
+    test_readme_waits,
     test_testing_guide,
 )
 from tests.docs.markdown import Document
@@ -20,7 +21,14 @@ from tests.docs.markdown import Document
 pytestmark = pytest.mark.packaging
 
 #: Importing the modules has filled the documents' accounts.
-ACCOUNTANTS = (test_readme, test_emulator_guide, test_testing_guide, test_identities_guide, test_audiences_guide)
+ACCOUNTANTS = (
+    test_readme,
+    test_readme_waits,
+    test_emulator_guide,
+    test_testing_guide,
+    test_identities_guide,
+    test_audiences_guide,
+)
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def test_an_outage_is_logged_once_for_each_kind_of_error(caplog: pytest.LogCaptu
     assert max(at for _, at, _ in ended) <= 3_000.0 + 132.0
     # Airflow 3.0 lets through what the triggers tell of each execution.
     first, second, last = [record.getMessage() for record in caplog.records if record.name == shared.__name__]
-    assert "Could not look at 50 AMC executions of instance amcinstance" in first
+    assert "Could not look at AMC executions, for 50 waits on instance amcinstance" in first
     assert "AmcThrottledError" in second
     assert "AMC answers again" in last
 

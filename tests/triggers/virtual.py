@@ -16,7 +16,7 @@ from unittest import mock
 from airflow_provider_amc.client.models import Execution
 from airflow_provider_amc.exceptions import AmcNotFoundError
 from airflow_provider_amc.hooks.amc import AmcHook
-from airflow_provider_amc.triggers import execution, history, shared
+from airflow_provider_amc.triggers import execution, history, listing, shared
 
 #: Wall-clock time at the start of a loop.
 START = 1_800_000_000.0
@@ -76,7 +76,7 @@ def run(main: Coroutine[Any, Any, Any], client: Any, latency: Callable[[], float
     with asyncio.Runner(loop_factory=lambda: Loop(latency)) as runner, contextlib.ExitStack() as stack:
         loop = runner.get_loop()
         clock = SimpleNamespace(time=lambda: START + loop.time(), strftime=time.strftime, gmtime=time.gmtime)
-        for module in (shared, execution, history):
+        for module in (shared, listing, execution, history):
             stack.enter_context(mock.patch.object(module, "time", clock))
         if client is not None:
             stack.enter_context(mock.patch.object(AmcHook, "aget_conn", aget_conn))
@@ -97,6 +97,7 @@ class Run:
     ends: float = float("inf")
     status: str = "SUCCEEDED"
     visible: float = 0.0
+    workflow: str = "reach"
 
 
 class FakeAmc:
@@ -121,7 +122,12 @@ class FakeAmc:
 
     def _show(self, run: Run, now: float) -> Execution:
         status = run.status if run.ends <= now else "RUNNING"
-        shown = {"workflowExecutionId": run.id, "status": status, "createTime": text(run.created)}
+        shown = {
+            "workflowExecutionId": run.id,
+            "status": status,
+            "createTime": text(run.created),
+            "workflowId": run.workflow,
+        }
         return Execution.from_api({**shown, "statusReason": "because"} if run.ends <= now else shown)
 
     def _find(self, execution_id: str, now: float) -> Run:
@@ -142,11 +148,14 @@ class FakeAmc:
         run.ends, run.status = now, "CANCELLED"
         return True
 
-    def list(self, *, min_creation_time: datetime, include_cancelled: bool, limit: int) -> Iterator[Execution]:
+    def list(
+        self, *, min_creation_time: datetime, include_cancelled: bool, limit: int, workflow_id: str | None = None
+    ) -> Iterator[Execution]:
         since = min_creation_time.timestamp() - 1_000_000_000
         listed = sorted(self.runs.values(), key=lambda run: -run.created)
         now = self._ask("list", text(since))
         listed = [run for run in listed if since <= run.created and run.visible <= now]
+        listed = [run for run in listed if workflow_id in (None, run.workflow)]
         for number, run in enumerate(listed):
             if number and number % limit == 0:
                 now = self._ask("list", text(since))
