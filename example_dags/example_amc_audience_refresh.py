@@ -13,13 +13,10 @@ from datetime import datetime, timedelta
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_amc.operators.audience import AmcCheckAudienceSizeOperator, AmcCreateAudienceOperator
+from airflow_provider_amc.windows import last_days
 
-#: When the run is due. Runs of Airflow 2 have no run_after.
-DUE = "(dag_run.run_after | default(dag_run.data_interval_end))"
-
-#: First moment of the day 30 days before, and of the day itself.
-WINDOW_START = f"{{{{ ({DUE} - macros.timedelta(days=30)).strftime('%Y-%m-%dT00:00:00') }}}}"
-WINDOW_END = f"{{{{ {DUE}.strftime('%Y-%m-%dT00:00:00') }}}}"
+#: The day that the run is due. Runs of Airflow 2 have no run_after.
+DAY = "{{ (dag_run.run_after | default(dag_run.data_interval_end)).date() }}"
 
 with DAG(
     dag_id="example_amc_audience_refresh",
@@ -33,8 +30,7 @@ with DAG(
     enough_people = AmcCheckAudienceSizeOperator(
         task_id="enough_people",
         sql="sql/recent_viewers.sql",
-        time_window_start=WINDOW_START,
-        time_window_end=WINDOW_END,
+        window=last_days(30),
         fewest=int(os.environ.get("AMC_EXAMPLE_FEWEST_USERS", "2500")),
         # Too few people are no failure: the audience of last week stays.
         on_misfit="skip",
@@ -44,11 +40,10 @@ with DAG(
     make_audience = AmcCreateAudienceOperator(
         task_id="make_audience",
         advertiser_id=os.environ.get("AMC_EXAMPLE_ADVERTISER", "580000000000000001"),
-        audience_name=f"Recent viewers {{{{ {DUE}.strftime('%Y-%m-%d') }}}}",
+        audience_name=f"Recent viewers {DAY}",
         audience_description="People who saw an ad within 30 days",
         sql="sql/recent_viewers.sql",
-        time_window_start=WINDOW_START,
-        time_window_end=WINDOW_END,
+        window=last_days(30),
         refresh_rate_days=7,
         time_window_relative=True,
         deferrable=True,

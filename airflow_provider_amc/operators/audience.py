@@ -30,6 +30,7 @@ from airflow_provider_amc.operators.definition import rendered_sql
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.operators.task_run import TaskRun
 from airflow_provider_amc.operators.waiting import AmcWaitingOperator
+from airflow_provider_amc.windows import TimeWindow, Window, zone_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -83,6 +84,7 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
     :param sql: AMC SQL that selects ``user_id`` from tables ``..._for_audiences``, or the name of a ``.sql`` file. Give
         this or ``workflow_id``. (templated)
     :param workflow_id: saved workflow with such a query. (templated)
+    :param window: rule for the window of the events, such as ``last_days(30)``. Give this, or both of the following.
     :param time_window_start: first moment of the events; without an offset in UTC. (templated)
     :param time_window_end: first moment after them. (templated)
     :param audience_description: for people. (templated)
@@ -127,8 +129,9 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
         *,
         advertiser_id: str,
         audience_name: str,
-        time_window_start: str | datetime,
-        time_window_end: str | datetime,
+        window: Window | TimeWindow | None = None,
+        time_window_start: str | datetime | None = None,
+        time_window_end: str | datetime | None = None,
         sql: str | None = None,
         workflow_id: str | None = None,
         audience_description: str | None = None,
@@ -143,8 +146,14 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
         super().__init__(**kwargs)
         if (sql is None) == (workflow_id is None):
             raise AmcValidationError(f"Task {self.task_id}: pass sql or workflow_id, one of them.")
+        stated = [time_window_start, time_window_end]
+        if (window is None and None in stated) or (window is not None and stated != [None, None]):
+            raise AmcValidationError(
+                f"Task {self.task_id}: pass window, or time_window_start and time_window_end, and not both."
+            )
         self.advertiser_id = advertiser_id
         self.audience_name = audience_name
+        self.window = window
         self.time_window_start = time_window_start
         self.time_window_end = time_window_end
         self.sql = sql
@@ -159,7 +168,7 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
 
     def execute(self, context: Context) -> str:
         """Create the audience, or find what an earlier try has asked for."""
-        request = self._request()
+        request = self._request(context)
         task = TaskRun.of(context)
         audience = self._found(request, task) if task.is_retry else None
         if audience is None:
@@ -171,9 +180,10 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
                     raise
         return self.waited_for(context, audience)
 
-    def _request(self) -> dict[str, Any]:
+    def _request(self, context: Context) -> dict[str, Any]:
         from airflow_provider_amc.client.audiences import audience_request
 
+        start, end = self._time_window(context)
         sql = None if self.sql is None else rendered_sql(self.sql)
         if sql is not None:
             check_audience_tables(sql)
@@ -184,8 +194,8 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
             audience_description=self.audience_description,
             query=sql,
             workflow_id=self.workflow_id,
-            time_window_start=self.time_window_start,
-            time_window_end=self.time_window_end,
+            time_window_start=start,
+            time_window_end=end,
             time_window_relative=self.time_window_relative,
             refresh_rate_days=None if days is None or days == "" else int(days),
             expected_reach=self.expected_reach,
@@ -193,6 +203,18 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
             input_parameters=self.input_parameters,
             parameter_values=self.parameter_values,
         )
+
+    def _time_window(self, context: Context) -> tuple[datetime | str, datetime | str]:
+        if self.window is None:
+            return self.time_window_start or "", self.time_window_end or ""
+        window = self.window if isinstance(self.window, TimeWindow) else self.window.resolve(context)
+        if window.start is None or window.end is None:
+            raise AmcValidationError(
+                f"Task {self.task_id}: an audience needs a window with start and end, got {window}."
+            )
+        zone = zone_of(window.time_zone)
+        start, end = (datetime.fromisoformat(moment).replace(tzinfo=zone) for moment in (window.start, window.end))
+        return start, end
 
     def _found(self, request: Mapping[str, Any], task: TaskRun) -> Audience | None:
         """The audience that this run of the task has asked for, unless it has failed."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -24,6 +25,7 @@ from airflow_provider_amc.operators.audience import (
     AmcUpdateAudienceOperator,
 )
 from airflow_provider_amc.sensors.resource import AmcAudienceSensor
+from airflow_provider_amc.windows import TimeWindow, explicit, last_days
 from tests.tasks import run_through, task_context
 
 USERS = "SELECT user_id FROM dsp_impressions_for_audiences GROUP BY user_id"
@@ -91,6 +93,25 @@ def test_without_refresh_the_end_is_told(amc: EmulatorServer, mocker: Any) -> No
     assert (facts["deactivation"], facts["next_refresh"]) == (day, None)
 
 
+@pytest.mark.parametrize(
+    "window",
+    [
+        last_days(30, time_zone="America/New_York"),
+        explicit("2026-01-01T00:00:00", "2026-02-01T00:00:00", "America/New_York"),
+    ],
+)
+def test_a_window_of_the_helpers_is_told_in_utc(amc: EmulatorServer, window: Any) -> None:
+    context = task_context()
+    stated = window if isinstance(window, TimeWindow) else window.resolve(context)
+    none = {"time_window_start": None, "time_window_end": None}
+    known = create(window=window, **none).execute(context)
+    with AmcHook().get_conn() as client:
+        audience = client.audiences.get(known)
+    zone = ZoneInfo("America/New_York")
+    for found, meant in ((audience.time_window_start, stated.start), (audience.time_window_end, stated.end)):
+        assert found == datetime.fromisoformat(str(meant)).replace(tzinfo=zone)
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_too_few_users_fail_with_amcs_reason(amc: EmulatorServer, deferrable: bool) -> None:
     with pytest.raises(AmcResourceFailedError, match=r"audience .* ended as FAILED: .+"):
@@ -127,6 +148,9 @@ def test_what_is_wrong_is_not_sent(amc: EmulatorServer, changes: dict[str, Any],
     assert submissions(amc) == 0
     with pytest.raises(AmcValidationError, match="one of them"):
         create(workflow_id="w")
+    for changes in ({"window": last_days(7)}, {"time_window_end": None}):
+        with pytest.raises(AmcValidationError, match="pass window, or time_window_start and time_window_end"):
+            create(**changes)
 
 
 def test_delete(amc: EmulatorServer) -> None:
