@@ -131,7 +131,11 @@ class Oracle:
         if unhurt and not late and instance.state == "failed":
             run = (instance.generation(instance.try_number), instance.request)
             for execution_id, known in self._runs.items():
-                if known[1:] == run and self._world.execution(execution_id).status == "SUCCEEDED":
+                if known[1:] != run or self._world.execution(execution_id).status != "SUCCEEDED":
+                    continue
+                if _asks_a_person(attempt):
+                    self.counts["unavoidable: time limit of the user, a person is asked to look"] += 1
+                else:
                     self._violated("lost", f"{instance.name} failed although {execution_id} has SUCCEEDED")
 
     def _look_at_success(self, instance: TaskInstance) -> None:
