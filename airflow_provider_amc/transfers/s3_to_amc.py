@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_amc.client.uploads import Upload
 
-#: File beside the staged rows that says what they are; AMC leaves out names that begin so.
-_TOLD = "_staged.json"
-
 
 class S3ToAmcOperator(AmcUploadOperator):
     """Read an advertiser's rows from S3, normalise and hash the identities in them, upload them to AMC, count the matches.
@@ -164,7 +161,7 @@ class S3ToAmcOperator(AmcUploadOperator):
         prefix, times = self._prefix(TaskRun.of(context)), None
         try:
             times = self._staged_before(prefix).get("times")
-            remove(self._s3, self.staging_bucket or self.s3_bucket, prefix)
+            remove(self._s3, self.staging_bucket or self.s3_bucket, prefix.removesuffix("/"))
         except Exception as error:
             self.log.warning("The staged files below %s could not be removed: %s", prefix, error)
         if not self.measure_match:
@@ -261,7 +258,7 @@ class S3ToAmcOperator(AmcUploadOperator):
 
     def _staged(self, types: Mapping[str, str], identities: Mapping[str, str], prefix: str) -> dict[str, Any]:
         from airflow_provider_amc.upload.source import batches_of, keys_of
-        from airflow_provider_amc.upload.staging import stage
+        from airflow_provider_amc.upload.staging import remove, stage
 
         hook = self._s3
         keys = keys_of(hook, self.s3_bucket, self.s3_key, self.s3_prefix)
@@ -272,6 +269,8 @@ class S3ToAmcOperator(AmcUploadOperator):
                 hook, self.s3_bucket, key, self.source_format, types, options=self.source_options or {}
             )
         )
+        # AMC would read what an earlier try has left there.
+        remove(self._s3, self.staging_bucket or self.s3_bucket, prefix)
         staged = stage(
             self._s3,
             rows,
@@ -290,12 +289,12 @@ class S3ToAmcOperator(AmcUploadOperator):
         if staged.first_time is not None and staged.last_time is not None:
             last = staged.last_time + timedelta(seconds=1)
             told["times"] = [one.isoformat(timespec="seconds") for one in (staged.first_time, last)]
-        self._s3.load_string(json.dumps(told), f"{prefix}{_TOLD}", self.staging_bucket or self.s3_bucket, replace=True)
+        self._s3.load_string(json.dumps(told), _told(prefix), self.staging_bucket or self.s3_bucket, replace=True)
         return told
 
     def _staged_before(self, prefix: str) -> dict[str, Any]:
         """What an earlier try has staged; nothing when that is removed already."""
-        bucket, key = self.staging_bucket or self.s3_bucket, f"{prefix}{_TOLD}"
+        bucket, key = self.staging_bucket or self.s3_bucket, _told(prefix)
         told: dict[str, Any] = json.loads(self._s3.read_key(key, bucket)) if self._s3.check_for_key(key, bucket) else {}
         return told
 
@@ -307,3 +306,8 @@ class S3ToAmcOperator(AmcUploadOperator):
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         return S3Hook(aws_conn_id=self.aws_conn_id)
+
+
+def _told(prefix: str) -> str:
+    """Key of the file that says what is staged. It lies beside the folder, as AMC reads all that is in there."""
+    return f"{prefix.removesuffix('/')}.json"

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.exceptions import (
     AmcConfigurationError,
+    AmcInvalidRequestError,
     AmcLoadError,
     AmcResourceFailedError,
     AmcValidationError,
@@ -83,8 +84,8 @@ def test_what_is_staged_holds_no_raw_identity_and_has_the_tag(amc: EmulatorServe
     remove = mocker.patch("airflow_provider_amc.upload.staging.remove")
     upload().execute(task_context())
     told, key = s3.list_keys(BUCKET, prefix="amc-staging/")
-    assert told.endswith("/_staged.json")
-    assert remove.call_args.args[1:] == (BUCKET, key.rpartition("/")[0] + "/")
+    assert told == f"{key.rpartition('/')[0]}.json"
+    assert remove.call_args.args[1:] == (BUCKET, key.rpartition("/")[0])
     body = s3.get_key(key, BUCKET).get()["Body"].read()
     rows = pq.read_table(io.BytesIO(body)).to_pydict()
     assert b"nna@" not in body
@@ -109,6 +110,18 @@ def test_a_retry_goes_on_with_the_upload(amc: EmulatorServer, s3: Any) -> None:
     again = upload().execute(task_context(ti={"try_number": 2}))
     assert again == {**first, "uploaded_rows": 3, "all_rows": 3, "matched_rows": 2, "match_share": 0.6667}
     assert sum(one["method"] == "POST" and one["path"].endswith("/uploads/sales") for one in amc.requests) == 1
+
+
+def test_what_a_dead_try_has_staged_is_not_uploaded(amc: EmulatorServer, s3: Any) -> None:
+    s3.load_string(CSV, "in/rows.csv", BUCKET)
+    amc.add_fault(operation="CreateUpload", kind="status", status=400)
+    with pytest.raises(AmcInvalidRequestError):
+        upload().execute(task_context())
+    (part,) = [key for key in s3.list_keys(BUCKET, prefix="amc-staging/") if key.endswith(".parquet")]
+    s3.copy_object(part, part.replace("part-00000", "part-00001"), BUCKET, BUCKET)
+    again = upload().execute(task_context(ti={"try_number": 2}))
+    assert (again["rows"], again["uploaded_rows"]) == (3, 3)
+    assert s3.list_keys(BUCKET) == ["in/rows.csv"]
 
 
 @pytest.mark.parametrize(

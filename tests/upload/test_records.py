@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_amc.client.advertiser_audiences import check_records
 from airflow_provider_amc.exceptions import AmcLoadError, AmcValidationError
@@ -97,6 +99,33 @@ def test_too_many_identities_of_a_person() -> None:
 def test_wrong_columns(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(AmcValidationError, match=message):
         records(**fields)
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.booleans(), min_size=1, max_size=4), st.sampled_from(["CREATE", "DELETE"]))),
+    st.integers(1, 7),
+)
+def test_nobody_is_lost_however_the_rows_are_cut(people: list[tuple[list[bool], str]], batch: int) -> None:
+    """Each person has some rows, each with an identity or without."""
+    rows = [(f"p{number}", has, action) for number, (row, action) in enumerate(people) for has in row]
+    columns = pa.table(
+        {
+            "id": pa.array([row[0] for row in rows], pa.string()),
+            "mail": pa.array([f"{at:064x}" if row[1] else None for at, row in enumerate(rows)], pa.string()),
+            "what": pa.array([row[2] for row in rows], pa.string()),
+        }
+    )
+    starts = range(0, max(len(rows), 1), batch)
+    batches = zip((start + 1 for start in starts), columns.to_batches(max_chunksize=batch), strict=False)
+    made = records(action_column="what")
+    found = list(made.of(batches))
+    known = [(f"p{number}", action, sum(row)) for number, (row, action) in enumerate(people) if any(row)]
+    assert [(one["externalUserId"], one["action"], len(one["hashedPII"])) for one in found] == known
+    hashes = [identity["email"] for one in found for identity in one["hashedPII"]]
+    assert hashes == [f"{at:064x}" for at, row in enumerate(rows) if row[1]]
+    facts = made.facts()
+    assert facts["added"] + facts["removed"] == len(found)
+    assert facts["without_identity"] == len(rows) - len(hashes)
 
 
 def test_users_to_delete() -> None:
