@@ -57,7 +57,7 @@ def emulator(
             "not_ready_status=404|400, terms_status=403|401, scope_status=403|401, workflow_validation=create|async, "
             "z_suffix=accept|reject, instances_page_size=100|10, access=managed|self_service, terms=accepted|open, "
             "upload_statuses=spec|guide, bucket_tags=ignore|require, overlap_limit=N, min_audience_users=N, "
-            "min_seed_users=N. May be repeated.",
+            "min_seed_users=N, throttle=off|retry_after|bare. May be repeated.",
         ),
     ] = None,
     s3_endpoint_url: Annotated[
@@ -96,7 +96,9 @@ _SWITCHES = {
     **dict.fromkeys(
         ("unknown_id_status", "not_ready_status", "terms_status", "scope_status", "instances_page_size"), int
     ),
-    **dict.fromkeys(("workflow_validation", "z_suffix", "access", "terms", "upload_statuses", "bucket_tags"), str),
+    **dict.fromkeys(
+        ("workflow_validation", "z_suffix", "access", "terms", "upload_statuses", "bucket_tags", "throttle"), str
+    ),
     **dict.fromkeys(("overlap_limit", "min_audience_users", "min_seed_users"), int),
 }
 

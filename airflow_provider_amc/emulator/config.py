@@ -73,6 +73,8 @@ class EmulatorConfig:
     :param s3_endpoint_url: where uploads find S3; without it AWS, or what the environment says.
     :param overlap_limit: executions over the same tables and overlapping windows before AMC's privacy rejection;
         ``None`` switches the rule off, for its real threshold is not published.
+    :param throttle: ``off`` takes any number of calls; ``retry_after`` and ``bare`` refuse more than the limits that Amazon
+        publishes, with the header ``Retry-After`` as documented, or without as users often see it.
     :param url_lifetime: virtual seconds a result URL lives (AMC: 600).
     :param token_lifetime: virtual seconds an access token lives (Login with Amazon: 3600).
     :param now: virtual time to start at, ISO 8601 in UTC; default is the real time.
@@ -108,6 +110,7 @@ class EmulatorConfig:
     bucket_tags: str = "ignore"
     s3_endpoint_url: str | None = None
     overlap_limit: int | None = None
+    throttle: str = "off"
     url_lifetime: int = 600
     token_lifetime: int = 3600
     now: str | None = None
@@ -124,6 +127,7 @@ class EmulatorConfig:
         self._one_of("terms", "accepted", "open")
         self._one_of("upload_statuses", "spec", "guide")
         self._one_of("bucket_tags", "ignore", "require")
+        self._one_of("throttle", "off", "retry_after", "bare")
         self._one_of("workflow_validation", "create", "async")
         self._one_of("z_suffix", "accept", "reject")
         self._one_of("access", "managed", "self_service")

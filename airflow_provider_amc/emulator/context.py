@@ -35,6 +35,7 @@ from airflow_provider_amc.emulator.requestlog import RequestLog
 from airflow_provider_amc.emulator.runner import ExecutionRunner
 from airflow_provider_amc.emulator.shelf import Shelf
 from airflow_provider_amc.emulator.store import Store
+from airflow_provider_amc.emulator.throttle import Throttle
 
 if TYPE_CHECKING:
     from airflow_provider_amc.emulator.engine import Engine
@@ -75,6 +76,7 @@ class Emulator:
         self.faults = FaultBook(
             config.seed, self.store.get_meta("faults"), lambda faults: self.store.set_meta("faults", faults)
         )
+        self.throttle = Throttle(config.throttle)
         self.log = RequestLog()
         self.shelf = Shelf(directory / "advertisers")
         self.queries = Queries(
@@ -198,6 +200,7 @@ class Emulator:
         self.the_audiences().clear()
         self.store.clear()
         self.faults.clear()
+        self.throttle.clear()
         self.log.clear()
         self.clock.advance(-self.clock.offset_seconds)
         if self.config.now is not None:

@@ -115,6 +115,10 @@ class Gateway:
                 message = {**message, "headers": [*message.get("headers", ()), *_identity(request_id)]}
             await send(message)
 
+        refusal = self._emulator.throttle.refusal(operation, self._emulator.clock.now().timestamp())
+        if refusal is not None:
+            await self._refuse(scope, _Replay(body, receive), answer, refusal)
+            return
         fault, scope["amc.faults"] = (None, {}) if control else self._emulator.faults.take(operation)
         if fault is not None or scope["amc.faults"]:
             entry["fault"] = fault.kind if fault is not None else next(iter(scope["amc.faults"]))

@@ -24,6 +24,7 @@ from airflow_provider_amc.emulator.config import EmulatorConfig, parse_now
         ({"not_ready_status": 200}, "not_ready_status"),
         ({"terms_status": 500}, "terms_status"),
         ({"scope_status": 500}, "scope_status"),
+        ({"throttle": "on"}, "throttle must be one of off, retry_after, bare"),
         ({"workflow_validation": "never"}, "workflow_validation"),
         ({"z_suffix": "maybe"}, "z_suffix"),
         ({"access": "none"}, "access must be one of managed, self_service"),
