@@ -181,7 +181,7 @@ class GlueCatalogue:
         return _partition(found["Partition"])
 
     def partitions(self, table: GlueTable) -> list[GluePartition]:
-        """All partitions of a table."""
+        """All partitions of a table, without their columns, which would make most of the answer."""
         pages = self._client.get_paginator("get_partitions").paginate(DatabaseName=table.database, TableName=table.name)
         return [_partition(found) for page in pages for found in page["Partitions"]]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 from sqlglot import exp
@@ -18,6 +19,8 @@ MODES = ("replace_window", "append", "upsert", "replace_table")
 
 #: What a load does when the result has columns or types that the table does not have.
 SCHEMA_POLICIES = ("evolve", "freeze", "fail")
+
+_EPOCH = datetime(1970, 1, 1)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
@@ -153,7 +156,7 @@ class Load:
     def with_origin(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Add the audit columns to rows of the result."""
         origin = [
-            pa.repeat(pa.scalar(value, kind), batch.num_rows)
+            _repeated(value, kind, batch.num_rows)
             for value, kind in zip(self.audit.values(), Audit.SCHEMA.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays([*batch.columns, *origin], schema=self.full_schema)
@@ -206,6 +209,23 @@ def key_columns(keys: str | Iterable[object] | None) -> tuple[str, ...]:
     if len(columns) < len(names):
         raise AmcValidationError("keys has to be a list of column names, such as ['campaign_id', 'day'].")
     return columns
+
+
+def _repeated(value: object, kind: pa.DataType, length: int) -> pa.Array:
+    """An array of one text or time again and again.
+
+    From its bytes: pyarrow imports pandas to turn a Python value into one of its own, which takes longer, and more memory,
+    than to write many thousands of rows.
+    """
+    if value is None:
+        return pa.nulls(length, kind)
+    if isinstance(value, datetime):
+        buffers = [((value - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, sys.byteorder, signed=True)]
+    else:
+        text = str(value).encode()
+        buffers = [b"".join(end.to_bytes(4, sys.byteorder) for end in (0, len(text))), text]
+    one = pa.Array.from_buffers(kind, 1, [None, *map(pa.py_buffer, buffers)])
+    return pa.repeat(one[0], length)
 
 
 def _naive(moment: datetime | None) -> datetime | None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from airflow_provider_amc.exceptions import AmcLoadError, AmcValidationError
-from airflow_provider_amc.landing.table import Audit, TableName, key_columns
-from tests.landing.results import load_of, schema_of
+from airflow_provider_amc.landing.table import Audit, Load, TableName, key_columns
+from tests.landing.results import audit, load_of, schema_of
 
 
 class TestTableName:
@@ -113,3 +117,30 @@ class TestKeys:
     def test_keys_that_are_no_names(self, keys: Any) -> None:
         with pytest.raises(AmcValidationError, match="keys has to be a list of column names"):
             key_columns(keys)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_audit_columns_of_a_batch(rows: int) -> None:
+    early = datetime(1, 1, 1, 0, 0, 0, 1)
+    origin = replace(audit(workflow="ümläut 😀", windowless=True), loaded_at=early, instance_id="")
+    load = Load(TableName(("t",)), schema_of("n LONG"), origin, "append")
+    batch = load.with_origin(pa.record_batch([pa.array(range(rows), pa.int64())], schema=load.schema))
+    batch.validate(full=True)
+    assert batch.schema == load.full_schema
+    assert batch.to_pylist() == [
+        {"n": row, **dict(zip(Audit.SCHEMA.names, ["", "ümläut 😀", "e-1", None, None, early], strict=True))}
+        for row in range(rows)
+    ]
+
+
+def test_audit_columns_take_no_pandas() -> None:
+    """It would take longer to import than to write some hundred thousand rows, and more memory."""
+    code = """
+import sys, pyarrow as pa
+from tests.landing.results import audit, load_of, schema_of
+assert "pandas" not in sys.modules
+load = load_of("t", schema_of("n LONG"))
+assert load.with_origin(pa.RecordBatch.from_arrays([pa.nulls(2, pa.int64())], schema=load.schema)).num_rows == 2
+assert "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

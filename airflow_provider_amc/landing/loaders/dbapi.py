@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _BATCH = 1000
 
 #: Names of dialects that sqlglot and SQLAlchemy spell differently.
-_SQLGLOT_NAMES = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql", "awsathena": "athena"}
+_SQLGLOT_NAMES = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql"}
 
 
 #: Dialects in which a change of structure is part of the transaction, whatever the driver does.

@@ -13,9 +13,11 @@ from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError,
 from airflow_provider_amc.landing.loaders.athena import AthenaLoader
 from airflow_provider_amc.landing.staging import Staging
 from tests.landing.loaders.behaviour import SIMPLE, LoaderBehaviour, simple
+from tests.landing.loaders.catalogue import Catalogue
 from tests.landing.loaders.interruption import Meddling, Steps, aws_calls_counted
 from tests.landing.loaders.lake import AUDIT, InTheCatalogue, loader_of
 from tests.landing.results import FakeResults, column, csv_file, load_of, schema_of
+from tests.services import aws_connection
 
 MODES = ("replace_window", "append", "replace_table")
 
@@ -310,6 +312,19 @@ class TestConfiguration:
         ):
             loader_of(lake, clients).load(load_of("reach", SIMPLE, mode="upsert", keys=["campaign"]), simple())
         assert counted.names == []
+
+    @pytest.mark.filterwarnings("ignore:AWS Connection")
+    def test_keys_in_the_athena_connection(
+        self, lake: Any, clients: tuple[Any, Any], s3_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        connection = {**json.loads(aws_connection(s3_url)), "conn_type": "athena", "schema": lake.conn.schema}
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+        monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+        loader = AthenaLoader(BaseHook.get_connection("lake").get_hook(), Staging(aws_conn_id="lake"))
+        assert loader.load(load_of("reach", SIMPLE), simple(("a", 1))) == 1
+        assert Catalogue(clients[1].get_conn(), clients[0], lake.conn.schema).read("reach").num_rows == 1
 
     def test_region_of_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.providers.common.compat.sdk import BaseHook
