@@ -147,7 +147,8 @@ def test_unknown_instance(api):
 
 
 def test_wrong_accept_on_an_instance(api):
-    assert api.call("GET", "instances/amcemulator", headers={"Accept": "text/csv"}).status_code == 415
+    refused = api.call("GET", "instances/amcemulator", headers={"Accept": "text/csv"})
+    assert (refused.status_code, refused.json()) == (415, {"code": "415", "details": "Unsupported Media Type"})
     accept = {"Accept": "application/vnd.amcinstances.v1+json"}
     assert api.call("GET", "instances/amcemulator", headers=accept).status_code == 200
 

@@ -198,6 +198,7 @@ def test_jobs_follow_virtual_time_and_survive_a_restart(serve, tmp_path):
         ),
         ({"records": [{**record(1), "hashedPII": [5]}]}, "The hashedPII of records[0] must be a list of objects with"),
         ({"records": [record(1, name="x")]}, "The hashedPII of records[0] can have email, phone, firstname"),
+        ({"records": [{**record(1), "userConsent": "yes"}]}, "The userConsent of records[0] must be an object."),
         ({"records": [{**record(1), "countryCode": 5}]}, "The countryCode of records[0] must be a string."),
         (
             {"records": [{**record(1), "userConsent": {"consent": {"amzn": {"amznUserData": "YES"}}}}]},

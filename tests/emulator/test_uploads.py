@@ -111,6 +111,19 @@ def test_an_upload_from_its_start_to_its_end(me, bucket, put):
         ({"fileFormat": {"csvDataFormat": {"separator": ";"}}}, "Unknown option separator of csvDataFormat."),
         ({"fileFormat": {"csvDataFormat": {"fieldDelimiter": "||"}}}, "Invalid value for fieldDelimiter or quote"),
         ({"fileFormat": {"csvDataFormat": {"fieldDelimiter": 5}}}, "Invalid value for fieldDelimiter: expected a str"),
+        (
+            {"dataSource": at("my-bucket", sourceFileS3Key="")},
+            "Invalid value '' for sourceFileS3Key: expected a string.",
+        ),
+        ({"fileFormat": {"csvDataFormat": ";"}}, "Invalid value for csvDataFormat: expected an object."),
+        (
+            {"fileFormat": {"csvDataFormat": {"quoteEscapeCharacter": "ab"}}},
+            "Invalid value for quoteEscapeCharacter: expected one character, or a doubled quote.",
+        ),
+        (
+            {"fileFormat": {"csvDataFormat": {"recordDelimiter": ""}}},
+            "Invalid value for recordDelimiter: expected at least one character.",
+        ),
         ({"fileFormat": {"jsonDataFormat": "ROWS"}}, "Invalid value 'ROWS' for jsonDataFormat: expected LINES or"),
         ({"fileFormat": {"parquetDataFormat": "X"}}, "Invalid value 'X' for parquetDataFormat"),
     ],
