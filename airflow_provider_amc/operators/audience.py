@@ -30,7 +30,7 @@ from airflow_provider_amc.operators.definition import rendered_sql
 from airflow_provider_amc.operators.execution import AmcExecuteWorkflowOperator
 from airflow_provider_amc.operators.task_run import TaskRun
 from airflow_provider_amc.operators.waiting import AmcWaitingOperator
-from airflow_provider_amc.windows import TimeWindow, Window, zone_of
+from airflow_provider_amc.windows import TimeWindow, Window, moments_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -212,9 +212,7 @@ class AmcCreateAudienceOperator(AmcAudienceOperator):
             raise AmcValidationError(
                 f"Task {self.task_id}: an audience needs a window with start and end, got {window}."
             )
-        zone = zone_of(window.time_zone)
-        start, end = (datetime.fromisoformat(moment).replace(tzinfo=zone) for moment in (window.start, window.end))
-        return start, end
+        return moments_of(window)
 
     def _found(self, request: Mapping[str, Any], task: TaskRun) -> Audience | None:
         """The audience that this run of the task has asked for, unless it has failed."""
