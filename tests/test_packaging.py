@@ -175,7 +175,7 @@ def test_airflow_lists_the_behaviours_of_the_connection_form(providers: dict[str
 
 def test_airflow_lists_the_triggers(providers: dict[str, Any]) -> None:
     listed = [entry for entry in providers["triggers"] if entry["package_name"] == "airflow-provider-amc"]
-    modules = [f"airflow_provider_amc.triggers.{name}" for name in ("execution", "resource")]
+    modules = [f"airflow_provider_amc.triggers.{name}" for name in ("event", "execution", "resource", "schedule")]
     assert sorted(entry["class"] for entry in listed) == modules
 
 

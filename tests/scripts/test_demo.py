@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -145,12 +146,26 @@ def test_a_failed_task_ends_the_demo_with_its_error(
     assert child.process.poll() is not None
 
 
+def wait_for_end(process: int, deadline: float = 60.0) -> None:
+    end = time.monotonic() + deadline
+    while _runs(process):
+        assert time.monotonic() < end, f"{process} goes on"
+        time.sleep(0.01)
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii").split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_what_a_child_started_ends_with_it(demo: ModuleType, tmp_path: Path, child_env: dict[str, str]) -> None:
     script = "sleep 600 & echo child is $!; wait"
     with demo.running(["sh", "-c", script], tmp_path / "server.log", child_env) as child:
         grandchild = int(child.wait_for(r"child is (\d+)"))
-    state = Path(f"/proc/{grandchild}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    # It has been told to end, which takes the system a moment.
+    wait_for_end(grandchild)
 
 
 def test_the_environment_leads_to_no_other_airflow(

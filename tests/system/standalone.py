@@ -183,7 +183,7 @@ class Airflow:
         except requests.RequestException:
             return False
         return all(
-            components[name]["status"] == "healthy"
+            components.get(name, {}).get("status") == "healthy"
             for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")
         )
 
