@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
 
 BUCKET = "amc-results"
 
@@ -75,3 +76,33 @@ def postgres_connection(uri: str) -> str:
             "schema": parts.path.lstrip("/") or "postgres",
         }
     )
+
+
+@contextmanager
+def new_database(connection: str) -> Iterator[str]:
+    """An empty database on the server of an Airflow connection; gives its address as SQLAlchemy's."""
+    import psycopg2
+    from airflow.models import Connection
+    from sqlalchemy.engine import URL
+
+    server = Connection.from_json(connection)
+    name = f"db_{uuid4().hex}"
+    address = URL.create(
+        "postgresql",
+        username=server.login,
+        password=server.password or None,
+        port=server.port,
+        database=name,
+        # The folder of a socket is no host name.
+        query={"host": server.host or ""},
+    )
+    administrator = psycopg2.connect(
+        host=server.host, port=server.port, user=server.login, password=server.password, dbname=server.schema
+    )
+    administrator.autocommit = True
+    with closing(administrator), administrator.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            yield address.render_as_string(hide_password=False)
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_amc.emulator.server import EmulatorServer
-from tests.services import BUCKET, aws_connection, forget_everything, moto_server, postgres_server
+from tests.services import BUCKET, aws_connection, forget_everything, moto_server, new_database, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,13 @@ def moto() -> Iterator[str]:
 def postgres() -> Iterator[str]:
     with postgres_server() as connection:
         yield connection
+
+
+@pytest.fixture
+def airflow_database(postgres: str) -> Iterator[str]:
+    """Address of an empty database for an Airflow, as SQLAlchemy's."""
+    with new_database(postgres) as address:
+        yield address
 
 
 @pytest.fixture

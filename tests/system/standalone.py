@@ -1,7 +1,8 @@
 """A real Airflow for tests: its components as processes, and its REST API.
 
-They are what ``airflow standalone`` starts (API server, scheduler with the LocalExecutor, DAG processor and triggerer
-over SQLite), one by one here: ``standalone`` neither restarts a component nor stops them all when it is ended.
+They are what ``airflow standalone`` starts (API server, scheduler with the LocalExecutor, DAG processor and triggerer),
+one by one here: ``standalone`` neither restarts a component nor stops them all when it is ended. Their database is a
+PostgreSQL, as in production: over SQLite they lock each other out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import secrets
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -54,20 +54,21 @@ class Airflow:
 
     :param home: folder for everything it writes.
     :param dags: folder of the DAG files.
+    :param database: address of an empty database, as SQLAlchemy's.
     :param settings: further environment variables, such as connections.
     """
 
-    def __init__(self, home: Path, dags: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, dags: Path, database: str, settings: Mapping[str, str]) -> None:
         self.home = home
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self._port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-        self.environment = {**inherited, **self._settings(dags), **settings}
+        self.environment = {**inherited, **self._settings(dags, database), **settings}
         self._processes: dict[str, psutil.Popen] = {}
         self._token = ""
 
-    def _settings(self, dags: Path) -> dict[str, str]:
+    def _settings(self, dags: Path, database: str) -> dict[str, str]:
         values = {
             "CORE__DAGS_FOLDER": dags,
             "CORE__LOAD_EXAMPLES": False,
@@ -80,7 +81,7 @@ class Airflow:
             # Each component would make up its own.
             "API__SECRET_KEY": secrets.token_hex(16),
             "API_AUTH__JWT_SECRET": secrets.token_hex(32),
-            "DATABASE__SQL_ALCHEMY_CONN": self._database(60),
+            "DATABASE__SQL_ALCHEMY_CONN": database,
             "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
             "DAG_PROCESSOR__PARSING_PROCESSES": 1,
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
@@ -96,20 +97,10 @@ class Airflow:
         settings = {f"AIRFLOW__{name}": str(value) for name, value in values.items()}
         return {**settings, "AIRFLOW_HOME": str(self.home), "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
 
-    def _database(self, patience: int) -> str:
-        """Address of the database; a component tries so many seconds to write while another one does."""
-        return f"sqlite:///{self.home}/airflow.db?timeout={patience}"
-
     def __enter__(self) -> Airflow:
         try:
             self.run("airflow", "db", "migrate")
-            # Readers and one writer at a time: the components do not lock each other out. The file remembers it.
-            with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-            # Some of its requests write on the event loop and some across turns of it, and so wait for each other in vain.
-            # It has to give up before the others do; whoever asked it asks again.
-            address = ("--host", "127.0.0.1", "--port", str(self._port), "--workers", "1")
-            self._start("api-server", *address, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=self._database(1))
+            self._start("api-server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1")
             self._start("scheduler", "--skip-serve-logs")
             self._start("dag-processor")
             self.start_triggerer()
@@ -141,11 +132,11 @@ class Airflow:
         assert done.returncode == 0, f"{module} {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def _start(self, name: str, *arguments: str, **environment: str) -> None:
+    def _start(self, name: str, *arguments: str) -> None:
         with (self.home / f"{name}.out").open("ab") as output:
             self._processes[name] = psutil.Popen(
                 [sys.executable, "-m", "airflow", name, *arguments],
-                env={**self.environment, **environment},
+                env=self.environment,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -194,26 +185,19 @@ class Airflow:
     # --- REST API ------------------------------------------------------------------------------------------------
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Call the REST API, again if it could not write.
+        """Call the REST API.
 
         :param path: behind ``/api/v2/``.
         :returns: the answer.
         """
-
-        def answered() -> requests.Response | None:
-            answer = requests.request(
-                method,
-                f"{self.url}/api/v2/{path}",
-                json=body,
-                params=query,
-                headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"},
-                timeout=PATIENCE,
-            )
-            return None if answer.status_code == 500 and "Database error" in answer.text else answer
-
-        answer = until(lambda: [found] if (found := answered()) is not None else None, f"{method} {path} is answered")[
-            0
-        ]
+        answer = requests.request(
+            method,
+            f"{self.url}/api/v2/{path}",
+            json=body,
+            params=query,
+            headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"},
+            timeout=PATIENCE,
+        )
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 

@@ -30,7 +30,9 @@ EXAMPLE = "example_amc_new_results"
 SQL = "SELECT campaign, COUNT(DISTINCT user_id) AS reach FROM dsp_impressions GROUP BY campaign"
 
 
-def test_every_new_result_is_landed_once(amc_default: EmulatorServer, s3: Any, moto: str, tmp_path: Path) -> None:
+def test_every_new_result_is_landed_once(
+    amc_default: EmulatorServer, s3: Any, moto: str, airflow_database: str, tmp_path: Path
+) -> None:
     client = AmcHook().get_conn()
     client.workflows.create("campaign_reach", sql_query=SQL)
 
@@ -58,7 +60,7 @@ def test_every_new_result_is_landed_once(amc_default: EmulatorServer, s3: Any, m
     }
     home = tmp_path / "home"
     home.mkdir()
-    with Airflow(home, dags, settings) as airflow:
+    with Airflow(home, dags, airflow_database, settings) as airflow:
         until(lambda: airflow.has_dag(EXAMPLE), "the DAG is parsed")
 
         def looked_at_again() -> None:

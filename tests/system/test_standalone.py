@@ -245,12 +245,12 @@ TOGETHER: dict[str, Callable[[Scenario], None]] = {
 
 
 @pytest.fixture
-def scenarios(tmp_path: Path) -> Iterator[dict[str, Scenario]]:
+def scenarios(tmp_path: Path, airflow_database: str) -> Iterator[dict[str, Scenario]]:
     with ExitStack() as stack:
         names = (*TOGETHER, ALONE)
         servers = {name: stack.enter_context(EmulatorServer(port=0, scale="tiny")) for name in names}
         connections = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(servers[name].connection) for name in names}
-        airflow = stack.enter_context(Airflow(tmp_path, DAGS, connections))
+        airflow = stack.enter_context(Airflow(tmp_path, DAGS, airflow_database, connections))
         until(lambda: all(airflow.has_dag(name) for name in names), "every DAG is parsed")
         yield {name: Scenario(airflow, Amc(stack, server), name) for name, server in servers.items()}
 
