@@ -212,10 +212,14 @@ def _duckdb(bench: Bench, options: argparse.Namespace) -> Iterator[Figure]:
 def _pg(bench: Bench, options: argparse.Namespace) -> Iterator[Figure]:
     file = bench.file("rows.csv", rows=options.rows)
     with _database(bench):
-        costs = bench.compare(("amc_to_postgres", "psql", "pandas_to_postgres"), [file])
+        costs = bench.compare(("amc_to_postgres", "amc_to_existing", "psql", "pandas_to_postgres"), [file])
     memory = f"{costs['amc_to_postgres']['memory']:.0f} MB of extra memory"
-    yield _ratio(f"{options.rows:,} rows to PostgreSQL", costs, "amc_to_postgres", "pandas_to_postgres", 1 / 12, memory)
-    yield _ratio(f"{options.rows:,} rows to PostgreSQL", costs, "amc_to_postgres", "psql", 1.25)
+    what = f"{options.rows:,} rows to a new table of PostgreSQL"
+    yield _ratio(what, costs, "amc_to_postgres", "pandas_to_postgres", 1 / 12, memory)
+    yield _ratio(what, costs, "amc_to_postgres", "psql", 1.25)
+    what = f"{options.rows:,} rows to one that has rows"
+    yield _ratio(what, costs, "amc_to_existing", "pandas_to_postgres", 1 / 12)
+    yield _ratio(what, costs, "amc_to_existing", "psql", 1.25)
 
 
 def _files(bench: Bench, options: argparse.Namespace) -> Iterator[Figure]:

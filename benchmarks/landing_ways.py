@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 BUCKET = "landing"
 TABLE = "landed"
@@ -96,7 +97,11 @@ class Ways:
                     writer.write_batch(batch)
 
     def amc_to_postgres(self, execution: str) -> None:
-        """Ours: a table of PostgreSQL."""
+        """Ours: a new table of PostgreSQL."""
+        self._load(execution, "postgres_default", f"{TABLE}_{uuid4().hex}")
+
+    def amc_to_existing(self, execution: str) -> None:
+        """Ours: a table of PostgreSQL that others may be reading."""
         self._load(execution, "postgres_default")
 
     def pandas_to_postgres(self, execution: str) -> None:
@@ -129,11 +134,11 @@ class Ways:
             path = self._files[execution][0]
             connection.execute(f"INSERT INTO {TABLE} SELECT * FROM read_csv('{path}', header=true, columns={types})")
 
-    def _load(self, execution: str, conn_id: str) -> None:
+    def _load(self, execution: str, conn_id: str, table: str = TABLE) -> None:
         from airflow_provider_amc.transfers.amc_to_sql import AmcToSqlOperator
 
         AmcToSqlOperator(
-            task_id="load", workflow_execution_id=execution, conn_id=conn_id, table=TABLE, mode="append"
+            task_id="load", workflow_execution_id=execution, conn_id=conn_id, table=table, mode="append"
         ).execute({})
 
     def _frame(self, execution: str) -> Any:

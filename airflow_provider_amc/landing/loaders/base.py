@@ -91,13 +91,12 @@ class TableLoader:
         self.check_names(load)
         existing = self.existing_columns(session, load)
         # Before anything is downloaded: it may not fit.
-        self.plan(load, existing)
-        with self.stage(session, load, results) as staged:
+        planned = self.plan(load, existing)
+        with self.stage(session, load, results, planned) as staged:
             change = self.plan(load, self.lock(session, load, existing))
             if load.mode == "upsert":
                 self._check_keys(session, load, staged)
-            self.restructure(session, load, change, staged)
-            self.write(session, load, change, staged)
+            self.apply(session, load, change, staged)
         return staged.rows
 
     # --- what a database does its own way -----------------------------------------------------------------------------
@@ -123,10 +122,14 @@ class TableLoader:
         """Return the columns of the target with their types, or ``None`` when there is no such table."""
         raise NotImplementedError
 
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> AbstractContextManager[Staged]:
+    def stage(
+        self, session: Session, load: Load, results: ExecutionResults, planned: TableChange
+    ) -> AbstractContextManager[Staged]:
         """Put the rows where the database can select from them; clear up at the end of the block.
 
         May commit: nothing of the target has been touched.
+
+        :param planned: what the load does with the table as far as can be said now: others may change it meanwhile.
         """
         raise NotImplementedError
 
@@ -171,6 +174,11 @@ class TableLoader:
     def _new_columns(self, schema: pa.Schema) -> pa.Schema:
         """Columns of a result as new columns of a table."""
         return pa.schema([pa.field(self.new_name(field.name), field.type) for field in self.stored_schema(schema)])
+
+    def apply(self, session: Session, load: Load, change: TableChange, staged: Staged) -> None:
+        """Change the table: its structure, then its rows."""
+        self.restructure(session, load, change, staged)
+        self.write(session, load, change, staged)
 
     def restructure(self, session: Session, load: Load, change: TableChange, staged: Staged) -> None:
         """Create the table, or change its columns. Before any row of it is touched: many databases commit on that."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_amc.exceptions import AmcLoadError
+from airflow_provider_amc.landing.change import TableChange
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.session import Session
 from airflow_provider_amc.landing.reader import record_batches
@@ -79,7 +80,7 @@ class DbApiLoader(TableLoader):
         return columns
 
     @contextmanager
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+    def stage(self, session: Session, load: Load, results: ExecutionResults, planned: TableChange) -> Iterator[Staged]:
         name = stand_in("staging", load.table, load.audit.workflow_execution_id)
         staging = self.staging_table(load, name)
         session.run(self.statements.drop(staging, if_exists=True))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_amc.exceptions import AmcLoadError
+from airflow_provider_amc.landing.change import TableChange
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.session import Session, rolled_back_on_error
 from airflow_provider_amc.landing.reader import record_batches
@@ -94,7 +95,7 @@ class DuckDBLoader(TableLoader):
         return {row[0]: row[1] for row in rows}
 
     @contextmanager
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+    def stage(self, session: Session, load: Load, results: ExecutionResults, planned: TableChange) -> Iterator[Staged]:
         staged = Staged(_VIEW)
         rows = _Rows(load, results, staged)
         session.cursor.register(_VIEW, pa.RecordBatchReader.from_batches(load.schema, rows))

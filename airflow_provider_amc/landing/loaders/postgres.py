@@ -1,26 +1,35 @@
-"""PostgreSQL: result files go through COPY into a temporary table, from there into the target."""
+"""PostgreSQL: rows go through COPY into a table of the load's own, which becomes the target or is read into it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from uuid import uuid4
 
 import pyarrow as pa
 
 from airflow_provider_amc.exceptions import AmcLoadError
+from airflow_provider_amc.landing.ahead import ChunkReader, ahead
+from airflow_provider_amc.landing.change import TableChange
 from airflow_provider_amc.landing.loaders.base import TableLoader
+from airflow_provider_amc.landing.loaders.binary import binary_rows, has_binary_form
 from airflow_provider_amc.landing.loaders.copy import ErrorKeeper, QuotedEndMarks
 from airflow_provider_amc.landing.loaders.session import Session, plain_row
 from airflow_provider_amc.landing.reader import open_checked
 from airflow_provider_amc.landing.sql_types import quote, sql_type
-from airflow_provider_amc.landing.statements import Staged, Statement
-from airflow_provider_amc.landing.table import Load
+from airflow_provider_amc.landing.statements import Staged, Statement, stand_in
+from airflow_provider_amc.landing.table import Audit, Load, TableName
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client.results import ExecutionResults
 
+log = logging.getLogger(__name__)
+
 _STAGING = "_amc_staging"
+
+_AT_COMMIT = " ON COMMIT DROP"
 
 #: Bytes handed to the driver at a time.
 _CHUNK = 1024 * 1024
@@ -40,9 +49,13 @@ _SETTINGS = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET LOCAL TIME Z
 
 
 class PostgresLoader(TableLoader):
-    """Load with ``COPY ... FROM STDIN``, straight from the download.
+    """Load with ``COPY ... FROM STDIN``, straight from the download, in one transaction.
 
-    Works with psycopg 2 and 3, whichever the Postgres provider uses.
+    Rows for a table that exists go into a temporary one first, so that readers and other loads do not wait for the
+    download. Rows for a new table are its first: they are copied once, and the table gets its name at the end.
+
+    With ``pgpq`` (in the ``postgres`` extra), rows go in PostgreSQL's binary form, and as CSV without. Works with psycopg 2
+    and 3, whichever the Postgres provider uses.
     """
 
     dialect = "postgres"
@@ -72,16 +85,46 @@ class PostgresLoader(TableLoader):
         return {str(name): str(kind) for name, kind in rows} or None
 
     @contextmanager
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
-        session.cursor.execute(_staging_table(load.schema))
-        names = [quote(name, self.dialect) for name in load.schema.names]
-        copy = f"COPY {_STAGING} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
-        rows = 0
-        with closing(open_checked(results, load.schema)) as files:
-            for file in files:
-                _copy(session.cursor, copy, QuotedEndMarks(file.body) if len(names) == 1 else file.body)
-                rows += session.cursor.rowcount
-        yield Staged(_STAGING, rows=rows)
+    def stage(self, session: Session, load: Load, results: ExecutionResults, planned: TableChange) -> Iterator[Staged]:
+        if not (has_binary_form(load.schema) and _speaks_utf8(session)):
+            session.cursor.execute(_checked_table(load.schema))
+            yield Staged(_STAGING, rows=_copy_csv(session.cursor, load.schema, results))
+        elif planned.create or planned.rebuild:
+            new = _Successor(load.table.sibling(stand_in("new", uuid4())))
+            self._create_with_origin(session, load, new.name)
+            new.rows = _copy_binary(session.cursor, new.relation, load.schema, results)
+            without = _each_column(f"{name} DROP DEFAULT" for name in Audit.SCHEMA.names)
+            session.cursor.execute(f"ALTER TABLE {new.relation} {without}")
+            yield new
+            if not new.placed:
+                session.run(self.statements.drop(new.relation))
+        else:
+            session.run(
+                self.statements.create(_STAGING, load.schema, prefix="CREATE TEMPORARY TABLE", suffix=_AT_COMMIT)
+            )
+            yield Staged(_STAGING, rows=_copy_binary(session.cursor, _STAGING, load.schema, results))
+
+    def _create_with_origin(self, session: Session, load: Load, table: TableName) -> None:
+        """Create a table with all columns of the target, in which a row says by itself where it comes from."""
+        session.run(self.statements.create(table.sql(self.dialect), load.full_schema))
+        # A default cannot be bound. The server quotes best for itself.
+        origin = zip(Audit.SCHEMA.names, load.audit.values(), strict=True)
+        texts = {name: None if value is None else str(value) for name, value in origin}
+        quoted = ", ".join(f"quote_nullable(%s::text) AS {name}" for name in texts)
+        literals = session.ask(Statement(f"SELECT {quoted}", tuple(texts.values())))
+        defaults = (f"{name} SET DEFAULT {literal}" for name, literal in zip(texts, literals, strict=True))
+        session.cursor.execute(f"ALTER TABLE {table.sql(self.dialect)} {_each_column(defaults)}")
+
+    def apply(self, session: Session, load: Load, change: TableChange, staged: Staged) -> None:
+        if not isinstance(staged, _Successor) or not (change.create or change.rebuild):
+            # Another load may have made the table meanwhile.
+            super().apply(session, load, change, staged)
+            return
+        if change.rebuild:
+            session.run(self.statements.drop(load.table.sql(self.dialect)))
+        session.run(self.statements.rename(staged.name, load.table))
+        staged.placed = True
+        log.info("Created table %s with %s columns", load.table, len(load.full_schema))
 
     def lock(
         self, session: Session, load: Load, existing: Mapping[str, str | None] | None
@@ -92,7 +135,25 @@ class PostgresLoader(TableLoader):
         return self.existing_columns(session, load)
 
 
-def _staging_table(schema: pa.Schema) -> str:
+class _Successor(Staged):
+    """Rows in a table that can take the place of the target.
+
+    :param name: its name.
+    """
+
+    def __init__(self, name: TableName) -> None:
+        super().__init__(name.sql("postgres"), audit=True)
+        self.name = name
+        self.placed = False
+
+
+def _speaks_utf8(session: Session) -> bool:
+    """Does the server take text for UTF-8? Binary rows are read by the connection's encoding."""
+    (encoding,) = session.ask(Statement("SHOW client_encoding"))
+    return str(encoding).upper() in ("UTF8", "UNICODE")
+
+
+def _checked_table(schema: pa.Schema) -> str:
     columns = []
     for field in schema:
         name, kind = quote(field.name, "postgres"), sql_type(field.type, "postgres")
@@ -101,7 +162,32 @@ def _staging_table(schema: pa.Schema) -> str:
         columns.append(
             f"{name} NUMERIC CHECK (min_scale({name}) <= {field.type.scale})" if decimal else f"{name} {kind}"
         )
-    return f"CREATE TEMPORARY TABLE {_STAGING} ({', '.join(columns)}) ON COMMIT DROP"
+    return f"CREATE TEMPORARY TABLE {_STAGING} ({', '.join(columns)}){_AT_COMMIT}"
+
+
+def _copy_csv(cursor: Any, schema: pa.Schema, results: ExecutionResults) -> int:
+    copy = f"COPY {_STAGING} ({_names(schema)}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
+    rows = 0
+    with closing(open_checked(results, schema)) as files:
+        for file in files:
+            _copy(cursor, copy, QuotedEndMarks(file.body) if len(schema) == 1 else file.body)
+            rows += int(cursor.rowcount)
+    return rows
+
+
+def _copy_binary(cursor: Any, relation: str, schema: pa.Schema, results: ExecutionResults) -> int:
+    copy = f"COPY {relation} ({_names(schema)}) FROM STDIN WITH (FORMAT binary)"
+    with closing(ahead(binary_rows(results, schema))) as chunks:
+        _copy(cursor, copy, cast("BinaryIO", ChunkReader(chunks)))
+    return int(cursor.rowcount)
+
+
+def _each_column(changes: Iterable[str]) -> str:
+    return ", ".join(f"ALTER COLUMN {change}" for change in changes)
+
+
+def _names(schema: pa.Schema) -> str:
+    return ", ".join(quote(name, "postgres") for name in schema.names)
 
 
 def _copy(cursor: Any, statement: str, stream: BinaryIO | QuotedEndMarks) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_amc.exceptions import AmcConfigurationError, AmcLoadError
+from airflow_provider_amc.landing.change import TableChange
 from airflow_provider_amc.landing.loaders.base import TableLoader
 from airflow_provider_amc.landing.loaders.session import Session, plain_row
 from airflow_provider_amc.landing.sql_types import quote
@@ -81,7 +82,7 @@ class RedshiftLoader(TableLoader):
         return {str(name): str(kind) for name, kind in rows} or None
 
     @contextmanager
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+    def stage(self, session: Session, load: Load, results: ExecutionResults, planned: TableChange) -> Iterator[Staged]:
         # Held open during the download, the transaction would see the target as it was at its beginning.
         session.commit()
         sql, staging = self.statements, _STAGING.sql(self.dialect)

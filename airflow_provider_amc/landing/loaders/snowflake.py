@@ -116,7 +116,7 @@ class SnowflakeLoader(TableLoader):
         return {str(row[0]): _UNLIMITED.sub("VARCHAR", str(row[1])) for row in rows} or None
 
     @contextmanager
-    def stage(self, session: Session, load: Load, results: ExecutionResults) -> Iterator[Staged]:
+    def stage(self, session: Session, load: Load, results: ExecutionResults, planned: TableChange) -> Iterator[Staged]:
         schema = load.full_schema
         kinds = [sql_type(kind, self.dialect) for kind in schema.types]
         columns = ", ".join(f"C{position} {kind}" for position, kind in enumerate(kinds))
