@@ -150,6 +150,25 @@ class TestDuckDB(LoaderBehaviour):
         with closing(duckdb.connect(path)) as connection:
             assert connection.execute("SELECT n FROM amc.results").fetchall() == [(1,)]
 
+    def test_settings_of_the_database_are_kept(self) -> None:
+        question = "SELECT current_setting('preserve_insertion_order')"
+        # Two connections of a process to one file share its settings.
+        with closing(self.hook.get_conn()) as connection:
+            for kept in (True, False):
+                connection.execute(f"SET preserve_insertion_order = {kept}")
+                table = self.new_table()
+                self.load(table, simple(("a", 1)))
+                with pytest.raises(AmcResultError):
+                    self.load(table, FakeResults(b""))
+                assert connection.execute(question).fetchall() == [(kept,)]
+
+    def test_locked_settings(self) -> None:
+        table = self.new_table()
+        with closing(self.hook.get_conn()) as connection:
+            connection.execute("SET lock_configuration = true")
+            assert self.load(table, simple(("a", 1))) == 1
+        assert self.rows(table) == Counter([("a", 1)])
+
     def test_times_are_utc_whatever_the_session_says(self) -> None:
         table = self.new_table()
         self.load(table, simple(("a", 1)))
