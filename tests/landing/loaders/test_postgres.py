@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,10 +17,10 @@ import pytest
 from hypothesis import given
 
 from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
-from airflow_provider_amc.landing.loaders.copy import QuotedEndMarks
 from airflow_provider_amc.landing.loaders.postgres import PostgresLoader
 from airflow_provider_amc.landing.table import MODES
 from tests.landing.loaders.behaviour import LoaderBehaviour, all_text, simple
+from tests.landing.loaders.drivers import DriverHook, simple_schema
 from tests.landing.loaders.killing import lasting
 from tests.landing.loaders.modes import SHORT, Step, steps
 from tests.landing.results import (
@@ -35,30 +34,6 @@ from tests.landing.results import (
     load_of,
     schema_of,
 )
-
-
-class DriverHook:
-    """As much of a hook as the loader needs, over one of the two drivers."""
-
-    supports_autocommit = True
-    placeholder = "%s"
-
-    def __init__(self, connect: Callable[..., Any], settings: dict[str, Any], **extra: Any) -> None:
-        self._connect = connect
-        self._settings = {
-            "host": settings["host"],
-            "user": settings["login"],
-            "password": settings["password"],
-            "dbname": settings["schema"],
-            **({"port": settings["port"]} if settings["port"] else {}),
-            **extra,
-        }
-
-    def get_conn(self) -> Any:
-        return self._connect(**self._settings)
-
-    def set_autocommit(self, connection: Any, autocommit: bool) -> None:
-        connection.autocommit = autocommit
 
 
 class PostgresBehaviour(LoaderBehaviour):
@@ -338,10 +313,6 @@ class PostgresBehaviour(LoaderBehaviour):
         assert self.rows(table) == Counter([("before", 1)])
 
 
-def simple_schema() -> Any:
-    return schema_of("campaign STRING", "clicks LONG")
-
-
 class TestPsycopg3(PostgresBehaviour):
     """With pgpq, whose binary form the driver sends."""
 
@@ -417,68 +388,6 @@ class TestPsycopg2(PostgresBehaviour):
         assert self.rows(table) == Counter([("a", 1)])
 
 
-class TestTheOtherWayRound:
-    """psycopg 2 sends rows in binary form, psycopg 3 as CSV."""
-
-    @pytest.mark.parametrize(("driver", "binary"), [(psycopg2, True), (psycopg, False)])
-    def test_load(
-        self,
-        driver: Any,
-        binary: bool,
-        postgres_environment: dict[str, Any],
-        new_table: Callable[[], str],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        if not binary:
-            monkeypatch.setitem(sys.modules, "pgpq", None)
-        table = new_table()
-        hook = DriverHook(driver.connect, postgres_environment)
-        loader = PostgresLoader(hook)
-        for day in (1, 2):
-            assert loader.load(load_of(table, simple_schema(), day=day), simple(("ä,\n", 1), ("", None))) == 2
-        with pytest.raises((AmcLoadError, AmcResultError), match="clicks"):
-            loader.load(load_of(table, simple_schema(), day=2), simple(("a", "b")))
-        with pytest.raises(AmcResultError, match="is empty"):
-            loader.load(load_of(table, simple_schema(), day=2), FakeResults(b""))
-        with closing(hook.get_conn()) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT campaign, clicks FROM {table}")
-            assert Counter(cursor.fetchall()) == Counter({("ä,\n", 1): 2, ("", None): 2})
-
-
-class TestForms:
-    def test_wide_decimals_go_as_csv(self, postgres_environment: dict[str, Any], new_table: Callable[[], str]) -> None:
-        table = new_table()
-        schema = schema_of(column("cost", "DECIMAL", 60, 2))
-        hook = DriverHook(psycopg2.connect, postgres_environment)
-        assert PostgresLoader(hook).load(load_of(table, schema), FakeResults(b"cost\n1.25\n")) == 1
-
-    @pytest.mark.parametrize("driver", [psycopg, psycopg2])
-    def test_text_is_utf8_whatever_the_connection_says(
-        self, driver: Any, postgres_environment: dict[str, Any], new_table: Callable[[], str]
-    ) -> None:
-        table = new_table()
-        hook = DriverHook(driver.connect, postgres_environment, client_encoding="LATIN1")
-        assert PostgresLoader(hook).load(load_of(table, simple_schema()), simple(("ä€", 1))) == 1
-        with closing(DriverHook(psycopg.connect, postgres_environment).get_conn()) as connection:
-            assert connection.execute(f"SELECT campaign FROM {table}").fetchone() == ("ä€",)
-
-    def test_origin_is_quoted(self, postgres_environment: dict[str, Any], new_table: Callable[[], str]) -> None:
-        table = new_table()
-        hook = DriverHook(psycopg2.connect, postgres_environment, options="-c standard_conforming_strings=off")
-        name = 'it\'s 100 %s \\ of "it"'
-        load = load_of(table, simple_schema())
-        load = replace(load, audit=replace(load.audit, workflow_id=name, window_end=None), mode="append")
-        assert PostgresLoader(hook).load(load, simple(("a", 1))) == 1
-        with closing(hook.get_conn()) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT _amc_workflow_id, _amc_window_start, _amc_window_end FROM {table}")
-            assert cursor.fetchall() == [(name, datetime(2026, 3, 1), None)]
-            cursor.execute(
-                "SELECT COUNT(*) FROM information_schema.columns WHERE table_name = %s AND column_default IS NOT NULL",
-                (table,),
-            )
-            assert cursor.fetchone() == (0,)
-
-
 class TestThroughTheHook:
     """The hook of the Postgres provider, with the driver that it prefers."""
 
@@ -495,16 +404,3 @@ class TestThroughTheHook:
     def test_error(self, postgres: Any, new_table: Callable[[], str]) -> None:
         with pytest.raises(AmcLoadError, match="PostgresHook could not load into"):
             PostgresLoader(postgres).load(load_of(new_table(), simple_schema()), simple(("a\x00", 1)))
-
-
-class TestQuotedEndMarks:
-    @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
-    def test_only_lines_outside_of_quotes(self, size: int) -> None:
-        import io
-
-        stream = QuotedEndMarks(io.BytesIO(b'\\.\n"\n\\.\n"\r\nx\\.\n\\.\r\n"""\n\\.\n"\n\\.x\n\\.'))
-        out = b""
-        while chunk := stream.read(size):
-            assert len(chunk) <= size
-            out += chunk
-        assert out == b'"\\."\n"\n\\.\n"\r\nx\\.\n"\\."\r\n"""\n\\.\n"\n\\.x\n"\\."'
