@@ -7,7 +7,8 @@ import random
 #: Part of an execution's age that the next interval takes: a run of ten minutes is seen at most one minute late.
 _SHARE_OF_AGE = 0.1
 
-#: Spread of the intervals, so that waits that began together do not poll together.
+#: Spread of the intervals, so that waits that began together do not poll together. Shorter, never longer: an execution
+#: is seen within one interval.
 _JITTER = 0.1
 
 
@@ -25,11 +26,11 @@ def interval(age: float, shortest: float, longest: float) -> float:
 
 
 def jitter(*, later: bool = False) -> float:
-    """A factor close to one, for an interval.
+    """A factor close to one for an interval, never above it.
 
-    :param later: never below one, for a moment that somebody else has named.
+    :param later: never below one instead, for a moment that somebody else has named.
     """
-    return random.uniform(1.0 if later else 1 - _JITTER, 1 + _JITTER)  # noqa: S311 - not for security
+    return 1 + random.uniform(0, _JITTER) * (1 if later else -1)  # noqa: S311 - not for security
 
 
 def next_interval(age: float, shortest: float, longest: float) -> float:

@@ -201,12 +201,16 @@ class Poller:
             self._failed(error)
         else:
             self._worked()
-        now, factor = self._loop.time(), jitter()
+        factor = jitter()
         for wait in self._waits:
             if wait.execution_id in looked:
-                wait.due = now + wait.interval * factor
+                wait.due = self._next(now, wait.interval * factor)
         for watch in listed:
-            watch.due = now + watch.interval * factor
+            watch.due = self._next(now, watch.interval * factor)
+
+    def _next(self, begun: float, interval: float) -> float:
+        """When to look again: an interval after the look began, but not at once when that has taken long."""
+        return max(begun + interval, self._loop.time() + interval / 2)
 
     async def _list(
         self, client: AmcClient, due: list[Wait], looked: set[str], watches: list[Watch], listed: list[Watch]
