@@ -10,7 +10,6 @@ from airflow_provider_amc.exceptions import AmcValidationError
 #: Seconds for which AMC may not show a new execution yet. Practitioners saw up to 45; the rest is a margin.
 INVISIBLE_SECONDS = 120.0
 
-_FORMAT = "%Y-%m-%dT%H:%M:%S"
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})"
     r"(?:[T ](?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
@@ -115,7 +114,7 @@ def _parse(text: str) -> tuple[datetime, bool] | None:
         return None
     has_time = match["hour"] is not None
     clock = f"{match['hour'] or '00'}:{match['minute'] or '00'}:{match['second'] or '00'}"
-    moment = datetime.strptime(f"{match['day']}T{clock}", _FORMAT)
+    moment = datetime.fromisoformat(f"{match['day']}T{clock}")
     if match["fraction"]:
         moment = moment.replace(microsecond=int(match["fraction"][:6].ljust(6, "0")))
     zone = match["zone"]
