@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_amc.emulator.server import EmulatorServer
 from airflow_provider_amc.hooks.amc import AmcHook
@@ -29,6 +30,13 @@ def run_example(name: str, **arguments: Any) -> Any:
 def manifests(s3: Any) -> list[dict[str, Any]]:
     keys = [key for key in s3.list_keys(BUCKET) if key.endswith("/_manifest.json")]
     return [json.loads(s3.read_key(key, BUCKET)) for key in keys]
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "example_dags").glob("*.py")), ids=lambda file: file.stem)
+def test_examples_are_parsed(file: Path) -> None:
+    found = runpy.run_path(str(file))
+    needs_airflow_3 = file.stem == "example_amc_new_results"
+    assert ("dag" in found) == (AIRFLOW_V_3_0_PLUS or not needs_airflow_3)
 
 
 def test_from_a_query_to_duckdb(amc_default: EmulatorServer, s3: Any, duckdb_file: Path) -> None:
