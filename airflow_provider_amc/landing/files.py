@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_amc.exceptions import AmcValidationError
@@ -29,6 +30,10 @@ PART = "part-"
 
 #: Bytes of Arrow data in a row group of Parquet, which are in memory until they are written.
 _ROW_GROUP = 24 * 1024 * 1024
+
+#: Rows by which it is said whether the values of a column repeat, and the share of them that may be different then.
+_SAMPLE = 10_000
+_REPEATING = 0.25
 
 
 @dataclass(frozen=True)
@@ -228,25 +233,31 @@ def parquet_file(batches: Iterator[pa.RecordBatch], schema: pa.Schema, counted: 
     import pyarrow.parquet as pq
 
     sink = _Collected()
-    with (
-        pq.ParquetWriter(
-            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=_repeated(schema)
-        ) as writer,
-        # While one group is compressed, the rows of the next are read.
-        closing(ahead(_row_groups(batches, schema), 1)) as groups,
-    ):
-        for group in groups:
-            writer.write_table(group, row_group_size=group.num_rows)
-            counted.rows += group.num_rows
-            yield from sink.take()
+    # While one group is compressed, the rows of the next are read.
+    with closing(ahead(_row_groups(batches, schema), 1)) as groups:
+        first = next(groups, None)
+        dictionaries = [] if first is None else _repeating(first)
+        with pq.ParquetWriter(
+            pa.PythonFile(sink, "w"), schema, compression="zstd", use_dictionary=dictionaries
+        ) as writer:
+            for group in chain(() if first is None else (first,), groups):
+                writer.write_table(group, row_group_size=group.num_rows)
+                counted.rows += group.num_rows
+                yield from sink.take()
     yield from sink.take()
 
 
-def _repeated(schema: pa.Schema) -> list[str]:
-    """Columns whose values come again, so that a dictionary of them pays: amounts and shares hardly ever do."""
-    import pyarrow as pa
+def _repeating(rows: pa.Table) -> list[str]:
+    """Columns whose values come again and again, for which a dictionary pays; to make one takes longer than to compress.
 
-    return [field.name for field in schema if not (pa.types.is_decimal(field.type) or pa.types.is_floating(field.type))]
+    By the first rows. If others turn out to differ more, the writer gives the dictionary up.
+    """
+    import pyarrow.compute as pc
+
+    some = rows.slice(0, _SAMPLE)
+    distinct = [pc.count_distinct(column, mode="all").as_py() for column in some.columns]
+    pairs = zip(some.column_names, distinct, strict=True)
+    return [name for name, count in pairs if count <= some.num_rows * _REPEATING]
 
 
 def _row_groups(found: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[pa.Table]:
