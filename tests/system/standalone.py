@@ -248,6 +248,11 @@ class Task:
 
         return until(reached, f"{self} is {state}")
 
+    def run_reaches(self, state: str) -> None:
+        """Wait for a state of its run."""
+        path = f"dags/{self.dag_id}/dagRuns/{self.run_id}"
+        until(lambda: self.airflow.call("GET", path)["state"] == state, f"the run of {self} is {state}")
+
     def exists(self) -> bool:
         """Has a mapped task been expanded so far?"""
         listed = self.airflow.call("GET", f"{self._path}/listMapped")["task_instances"]

@@ -137,6 +137,8 @@ def is_marked_failed_and_cleared(scenario: Scenario) -> None:
         assert first in swept
     until(lambda: amc.executions == {first: "CANCELLED"}, "the execution is cancelled")
     assert task.look()["state"] == "failed"
+    # A run that is cleared while the scheduler ends it stays ended.
+    task.run_reaches("failed")
     task.clear()
     task.reaches("deferred")
     old, new = amc.executions
