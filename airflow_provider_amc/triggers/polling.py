@@ -25,14 +25,16 @@ def interval(age: float, shortest: float, longest: float) -> float:
     return max(shortest, min(max(longest, shortest), age * _SHARE_OF_AGE))
 
 
-def jitter(*, later: bool = False) -> float:
-    """A factor close to one for an interval, never above it.
+def sooner() -> float:
+    """A factor for an interval, a little below one."""
+    return random.uniform(1 - _JITTER, 1)  # noqa: S311 - not for security
 
-    :param later: never below one instead, for a moment that somebody else has named.
-    """
-    return 1 + random.uniform(0, _JITTER) * (1 if later else -1)  # noqa: S311 - not for security
+
+def later() -> float:
+    """A factor for a time that AMC has asked to wait, a little above one."""
+    return random.uniform(1, 1 + _JITTER)  # noqa: S311 - not for security
 
 
 def next_interval(age: float, shortest: float, longest: float) -> float:
     """Seconds until the next look at an execution: :func:`interval` with jitter."""
-    return interval(age, shortest, longest) * jitter()
+    return interval(age, shortest, longest) * sooner()

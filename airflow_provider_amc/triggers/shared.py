@@ -29,7 +29,7 @@ from airflow_provider_amc.exceptions import (
 )
 from airflow_provider_amc.triggers.connecting import call, connect, describe
 from airflow_provider_amc.triggers.listing import Listing, Watch
-from airflow_provider_amc.triggers.polling import interval, jitter
+from airflow_provider_amc.triggers.polling import interval, later, sooner
 
 if TYPE_CHECKING:
     from airflow_provider_amc.client import AmcClient
@@ -147,7 +147,7 @@ class Poller:
         """Look after one more."""
         # Never at once, for a task that has just been deferred may still be on its way out of the worker; and soon also
         # after a restart of the triggerer, whatever the age.
-        wait.due = self._loop.time() + wait.shortest * jitter()
+        wait.due = self._loop.time() + wait.shortest * sooner()
         if isinstance(wait, Watch):
             self._watches.add(wait)
         else:
@@ -201,7 +201,7 @@ class Poller:
             self._failed(error)
         else:
             self._worked()
-        factor = jitter()
+        factor = sooner()
         for wait in self._waits:
             if wait.execution_id in looked:
                 wait.due = self._next(now, wait.interval * factor)
@@ -273,10 +273,10 @@ class Poller:
         self._failures += 1
         # A new client reads the connection again, where someone may have put new credentials.
         self._client = None
-        pause = min((one.interval for one in self._all), default=0.0) * jitter()
+        pause = min((one.interval for one in self._all), default=0.0) * sooner()
         retry_after = getattr(error, "retry_after", None)
         if retry_after is not None:
-            pause = max(pause, min(retry_after, _MOST_RETRY_AFTER) * jitter(later=True))
+            pause = max(pause, min(retry_after, _MOST_RETRY_AFTER) * later())
         elif isinstance(error, AmcThrottledError):
             longest = max((one.longest for one in self._all), default=0.0)
             pause = max(pause, min(pause * 2 ** min(self._failures - 1, 10), longest))

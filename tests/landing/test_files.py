@@ -125,6 +125,21 @@ class TestParquet:
         ((body, _),) = parts(FakeResults(b"a\n1\n"), schema_of("a LONG"), "parquet")
         assert pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0).compression == "ZSTD"
 
+    def test_dictionaries_of_values_that_repeat_only(self) -> None:
+        names = ["campaign", "spend", "id", "share", "none"]
+        rows = [(f"name {number % 7}", f"{number % 9}.5", number, number / 7, None) for number in range(2_000)]
+        schema = schema_of("campaign STRING", "spend DECIMAL", "id LONG", "share DOUBLE", "none LONG")
+        ((body, _),) = parts(FakeResults(csv_file(names, rows)), schema, "parquet")
+        group = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0)
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        found = [chunk.path_in_schema for chunk in chunks if "RLE_DICTIONARY" in chunk.encodings]
+        assert found == ["campaign", "spend", "none"]
+
+    def test_first_rows_that_are_not_like_the_others(self) -> None:
+        rows = [(max(0, number - 15_000),) for number in range(30_000)]
+        ((body, _),) = parts(FakeResults(csv_file(["id"], rows)), schema_of("id LONG"), "parquet")
+        assert pq.read_table(io.BytesIO(body)).column("id").to_pylist() == [row[0] for row in rows]
+
     def test_row_groups_are_sent_before_the_file_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(files, "_ROW_GROUP", 1 << 20)
         data = csv_file(["a", "b"], [(number, f"name {number % 1000}") for number in range(200_000)])

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import psycopg2
 import pytest
+from pytest_mock import MockerFixture
 
 from airflow_provider_amc.exceptions import AmcLoadError, AmcResultError
 from airflow_provider_amc.landing.loaders.postgres import PostgresLoader
+from airflow_provider_amc.landing.loaders.session import Session
 from tests.landing.loaders.behaviour import simple
 from tests.landing.loaders.drivers import DriverHook, simple_schema
 from tests.landing.results import FakeResults, column, load_of, schema_of
@@ -52,7 +55,24 @@ class TestForms:
         table = new_table()
         schema = schema_of(column("cost", "DECIMAL", 60, 2))
         hook = DriverHook(psycopg2.connect, postgres_environment)
-        assert PostgresLoader(hook).load(load_of(table, schema), FakeResults(b"cost\n1.25\n")) == 1
+        value = Decimal(f"{'9' * 58}.25")
+        assert PostgresLoader(hook).load(load_of(table, schema), FakeResults(f"cost\n{value}\n".encode())) == 1
+        with closing(hook.get_conn()) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT cost FROM {table}")
+            assert cursor.fetchall() == [(value,)]
+
+    @pytest.mark.parametrize("mode", ["replace_window", "append", "upsert", "replace_table"])
+    def test_rows_of_a_new_table_are_written_once(
+        self, mode: str, postgres_environment: dict[str, Any], new_table: Callable[[], str], mocker: MockerFixture
+    ) -> None:
+        table = new_table()
+        loader = PostgresLoader(DriverHook(psycopg2.connect, postgres_environment))
+        load = load_of(table, simple_schema(), mode=mode, keys=["campaign"] if mode == "upsert" else ())
+        statements = mocker.spy(Session, "run")
+        assert loader.load(load, simple(("a", 1))) == 1
+        assert not any(call.args[1].sql.startswith("INSERT") for call in statements.call_args_list)
+        assert loader.load(load, simple(("a", 1))) == 1
+        assert any(call.args[1].sql.startswith("INSERT") for call in statements.call_args_list)
 
     @pytest.mark.parametrize("driver", [psycopg, psycopg2])
     def test_text_is_utf8_whatever_the_connection_says(
